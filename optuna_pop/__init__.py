@@ -1,0 +1,1 @@
+"""Partial Order Pruning for Optuna."""

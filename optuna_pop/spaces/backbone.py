@@ -1,0 +1,334 @@
+"""The DF backbone space (POP paper, sections 3.1 to 3.3, arXiv:1903.03777).
+
+Notation:
+    s  stage 3, 4, 5 (the searched residual stages)
+    w  width, the output channels of a block, from the ascending set W
+    T_s,w(x)  number of blocks of stage s that are at least w wide
+
+Widths never decrease along the network, so T determines the architecture, and x ≺ y ("shallower
+and narrower") ⇔ T(x) ≤ T(y) componentwise and T(x) ≠ T(y): x can be made from y by deleting and
+narrowing blocks.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, IntDistribution
+
+from optuna_pop.errors import ArchitectureError, InputError
+from optuna_pop.spaces.base import FloatArray, IntArray, ParamValue, Space, freeze
+from optuna_pop.spaces.blocks import BlockConfig
+
+PAPER_WIDTHS = (64, 128, 256, 512, 1024)
+_FIRST_STAGE = 3  # stages 1 and 2 are the stem
+_STRIDE = 2  # of the stem's convolutions and of each stage's first block
+
+
+@dataclass(frozen=True, slots=True)
+class BackboneArchitecture:
+    """Widths of the residual blocks, stage by stage.
+
+    Attributes:
+        stages: For stages 3, 4, 5 the width of each block, e.g. DF1 is
+            ``((64, 64, 64), (128, 128, 128), (256, 256, 256, 512))``.
+    """
+
+    stages: tuple[tuple[int, ...], ...]
+
+    def __str__(self) -> str:
+        return " | ".join(
+            ", ".join(f"{width}x{len(list(run))}" for width, run in itertools.groupby(stage))
+            for stage in self.stages
+        )
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of all blocks, from the first to the last."""
+        return tuple(itertools.chain.from_iterable(self.stages))
+
+
+DF1 = BackboneArchitecture(((64,) * 3, (128,) * 3, (256,) * 3 + (512,)))
+"""DF1 as released: depth 23, 746.7 MMACs at 224x224."""
+DF2 = BackboneArchitecture(
+    ((64,) * 2 + (128,), (128,) * 10 + (256,), (256,) * 4 + (512,) * 2),
+)
+"""DF2 as released: depth 43, 1,774.3 MMACs at 224x224."""
+
+
+class BackboneSpace(Space[BackboneArchitecture]):
+    """DF-style backbones: stem, three or more stages of residual blocks, pooled linear head.
+
+    Args:
+        widths: Widths a block may have.
+        max_depths: Largest number of blocks per stage; each stage has at least one.
+        input_shape: (channels, height, width) of the network's input.
+        classes: Outputs of the head.
+        stem: Channels of the two stride-2 convolutions; by default half the smallest width and
+            the smallest width, which gives the paper's 32 and 64.
+        block: Registered kind of the residual blocks.
+
+    Raises:
+        InputError: if an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        widths: Sequence[int] = PAPER_WIDTHS,
+        max_depths: Sequence[int] = (4, 6, 4),
+        *,
+        input_shape: tuple[int, int, int] = (3, 224, 224),
+        classes: int = 1000,
+        stem: tuple[int, int] | None = None,
+        block: str = "basic",
+    ) -> None:
+        self.widths = tuple(sorted(set(widths)))
+        self.max_depths = tuple(max_depths)
+        self.input_shape = input_shape
+        self.classes = classes
+        self.block = block
+        if not self.widths or self.widths[0] < 1:
+            raise InputError(f"widths must be positive integers but got {tuple(widths)}")
+        if not self.max_depths or min(self.max_depths) < 1:
+            raise InputError(f"max_depths must each be at least 1 but got {self.max_depths}")
+        if classes < 1 or min(input_shape) < 1:
+            raise InputError(
+                f"classes and input_shape must be positive but got {classes}, {input_shape}"
+            )
+        self.stem = stem or (max(1, self.widths[0] // 2), self.widths[0])
+        down = _STRIDE ** (len(self.stem) + len(self.max_depths))
+        if min(input_shape[1:]) < down:
+            raise InputError(
+                f"input_shape {input_shape} is too small: {len(self.max_depths)} stages need "
+                f"at least {down} x {down} pixels"
+            )
+
+    # --- vectors ---------------------------------------------------------------------------
+
+    @cached_property
+    def dimensions(self) -> tuple[str, ...]:
+        """T_s,w in words, stage by stage, from the narrowest width to the widest."""
+        return tuple(
+            f"stage{stage}_blocks_at_least_{width}" for stage in self._stages for width in self.widths
+        )
+
+    @property
+    def _stages(self) -> range:
+        return range(_FIRST_STAGE, _FIRST_STAGE + len(self.max_depths))
+
+    def vectors(self) -> IntArray:
+        """Return T of every architecture, shape (n, stages · widths)."""
+        return self._vectors
+
+    @cached_property
+    def _vectors(self) -> IntArray:
+        parts = []
+        for depths in itertools.product(*(range(1, most + 1) for most in self.max_depths)):
+            bounds = self._width_bounds(sum(depths))  # (k, widths - 1)
+            parts.append(_count_vectors(np.array(depths), bounds))
+        return freeze(np.concatenate(parts))
+
+    def _width_bounds(self, depth: int) -> NDArray[np.int16]:
+        """All non-decreasing ways to say how many of ``depth`` blocks lie below each width."""
+        changes = itertools.combinations_with_replacement(range(depth + 1), len(self.widths) - 1)
+        flat = np.fromiter(itertools.chain.from_iterable(changes), dtype=np.int16)
+        return flat.reshape(-1, len(self.widths) - 1) if len(self.widths) > 1 else flat.reshape(1, 0)
+
+    def at(self, row: int) -> BackboneArchitecture:
+        """Return the architecture in row ``row`` of ``vectors()``."""
+        counts = self.vectors()[row].reshape(len(self.max_depths), len(self.widths))
+        return BackboneArchitecture(tuple(self._stage(stage.tolist()) for stage in counts))
+
+    def _stage(self, at_least: list[int]) -> tuple[int, ...]:
+        """Widths of one stage from its numbers of blocks at least so wide."""
+        exactly = [n - wider for n, wider in zip(at_least, [*at_least[1:], 0], strict=True)]
+        runs = ((width,) * n for width, n in zip(self.widths, exactly, strict=True))
+        return tuple(itertools.chain.from_iterable(runs))
+
+    def vector(self, architecture: BackboneArchitecture) -> tuple[int, ...]:
+        """Return T of an architecture, also of one that is deeper than this space allows.
+
+        Raises:
+            ArchitectureError: if it has other stages or widths, or widths that decrease.
+        """
+        widths = architecture.widths
+        if (
+            len(architecture.stages) != len(self.max_depths)
+            or not all(architecture.stages)
+            or not set(widths) <= set(self.widths)
+            or list(widths) != sorted(widths)
+        ):
+            raise ArchitectureError(
+                f"{architecture} does not fit: {len(self.max_depths)} stages of at least one "
+                f"block, widths from {self.widths}, never decreasing"
+            )
+        return tuple(
+            sum(block >= width for block in stage)
+            for stage in architecture.stages
+            for width in self.widths
+        )
+
+    # --- Optuna parameters -----------------------------------------------------------------
+
+    def distributions(self) -> dict[str, BaseDistribution]:
+        """One depth per stage, and per width the number of blocks narrower than it."""
+        found: dict[str, BaseDistribution] = {
+            f"stage{stage}_depth": IntDistribution(1, most)
+            for stage, most in zip(self._stages, self.max_depths, strict=True)
+        }
+        for width in self.widths[1:]:
+            found[f"blocks_below_width_{width}"] = IntDistribution(0, sum(self.max_depths))
+        return found
+
+    def params(self, architecture: BackboneArchitecture) -> dict[str, ParamValue]:
+        """Return the parameter values of an architecture."""
+        self.row(architecture)  # refuses what lies outside
+        values: dict[str, ParamValue] = {
+            f"stage{stage}_depth": len(blocks)
+            for stage, blocks in zip(self._stages, architecture.stages, strict=True)
+        }
+        for width in self.widths[1:]:
+            narrower = sum(block < width for block in architecture.widths)
+            values[f"blocks_below_width_{width}"] = narrower
+        return values
+
+    def from_params(self, params: Mapping[str, ParamValue]) -> BackboneArchitecture:
+        """Return the architecture for any parameter values.
+
+        A width's number of narrower blocks is raised to that of the width before it and cut at
+        the number of blocks there are.
+        """
+        depths = [cast("int", params[f"stage{stage}_depth"]) for stage in self._stages]
+        below = [cast("int", params[f"blocks_below_width_{width}"]) for width in self.widths[1:]]
+        below = [min(count, sum(depths)) for count in itertools.accumulate(below, max)]
+        ends = zip(self.widths, [*below, sum(depths)], [0, *below], strict=True)
+        widths = [width for width, end, start in ends for _ in range(start, end)]
+        starts = [0, *itertools.accumulate(depths)]
+        return BackboneArchitecture(
+            tuple(tuple(widths[a:b]) for a, b in itertools.pairwise(starts)),
+        )
+
+    # --- blocks ----------------------------------------------------------------------------
+
+    def blocks(self, architecture: BackboneArchitecture) -> tuple[BlockConfig, ...]:
+        """Return stem, residual blocks and head; the network's order of execution."""
+        found = list(self._stem_blocks)
+        c_in = self.stem[-1]
+        for stage, widths in enumerate(architecture.stages):
+            for number, width in enumerate(widths):
+                found.append(self._block(stage, c_in, width, first=number == 0))
+                c_in = width
+        found.append(self._head(c_in))
+        return tuple(found)
+
+    def block_configs(self) -> tuple[BlockConfig, ...]:
+        """Return every block configuration some architecture needs, sorted."""
+        found = {*self._stem_blocks, *(self._head(width) for width in self.widths)}
+        widths_in = {self.stem[-1]}
+        for stage, most in enumerate(self.max_depths):
+            for width in self.widths:
+                entries = (c for c in widths_in if stage == 0 or c <= width)
+                found |= {self._block(stage, c, width, first=True) for c in entries}
+                if most > 1:
+                    narrower = (c for c in self.widths if c <= width)
+                    found |= {self._block(stage, c, width, first=False) for c in narrower}
+            widths_in = set(self.widths)
+        return tuple(sorted(found))
+
+    def sum_blocks(self, cost_of: Callable[[BlockConfig], float]) -> FloatArray:
+        """Add up a cost per block configuration over every architecture, without a loop over them.
+
+        Blocks of one width stand together, so a stage costs its entry, one change for each next
+        width it reaches, and its repeats.
+        """
+        known = {block: cost_of(block) for block in self.block_configs()}
+        stages, widths = len(self.max_depths), len(self.widths)
+        at_least = self.vectors().reshape(-1, stages, widths)
+        total = np.full(len(at_least), sum(known[block] for block in self._stem_blocks))
+        # Index into [stem, *widths] of what feeds the next block.
+        fed_by = np.zeros(len(at_least), dtype=np.intp)
+        inputs = (self.stem[-1], *self.widths)
+        for stage in range(stages):
+            started = np.zeros(len(at_least), dtype=bool)
+            for j, width in enumerate(self.widths):
+                wider = at_least[:, stage, j + 1] if j + 1 < widths else 0
+                count = at_least[:, stage, j] - wider  # (n,) blocks of exactly this width
+                costs = np.array(
+                    [
+                        [known.get(self._block(stage, c, width, first=f), np.nan) for c in inputs]
+                        for f in (False, True)
+                    ]
+                )  # (2, 1 + widths)
+                here = count > 0
+                first = costs[(~started[here]).astype(np.intp), fed_by[here]]
+                repeats = count[here] - 1
+                again = np.where(repeats > 0, costs[0, j + 1], 0.0)
+                total[here] += first + repeats * again
+                fed_by[here] = j + 1
+                started |= here
+        heads = np.array([np.nan, *(known[self._head(width)] for width in self.widths)])
+        return cast("FloatArray", total + heads[fed_by])
+
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of the input and after each stride-2 step."""
+        sizes = [self.input_shape[1:]]
+        for _ in range(len(self.stem) + len(self.max_depths)):
+            h, w = sizes[-1]
+            sizes.append((-(-h // _STRIDE), -(-w // _STRIDE)))
+        return sizes
+
+    @cached_property
+    def _stem_blocks(self) -> tuple[BlockConfig, ...]:
+        channels = (self.input_shape[0], *self.stem)
+        return tuple(
+            BlockConfig("conv", channels[i], *self._sizes[i], channels[i + 1], *self._sizes[i + 1])
+            for i in range(len(self.stem))
+        )
+
+    def _block(self, stage: int, c_in: int, c_out: int, *, first: bool) -> BlockConfig:
+        size_out = self._sizes[len(self.stem) + stage + 1]
+        size_in = self._sizes[len(self.stem) + stage] if first else size_out
+        return BlockConfig(self.block, c_in, *size_in, c_out, *size_out)
+
+    def _head(self, c_in: int) -> BlockConfig:
+        return BlockConfig("head", c_in, *self._sizes[-1], self.classes, 1, 1)
+
+    # --- identity --------------------------------------------------------------------------
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the space in JSON types."""
+        return {
+            "space": "backbone",
+            "widths": list(self.widths),
+            "max_depths": list(self.max_depths),
+            "input_shape": list(self.input_shape),
+            "classes": self.classes,
+            "stem": list(self.stem),
+            "block": self.block,
+        }
+
+
+def _count_vectors(depths: NDArray[np.intp], below: NDArray[np.int16]) -> NDArray[np.int16]:
+    """Turn depths and width bounds into T.
+
+    Args:
+        depths: Blocks of each stage, shape (stages,).
+        below: Per architecture and width but the first, the blocks narrower than it, shape
+            (k, widths - 1), non-decreasing along a row.
+
+    Returns:
+        T of shape (k, stages · widths).
+    """
+    ends = np.cumsum(depths)
+    starts = ends - depths
+    narrower = np.concatenate([np.zeros((len(below), 1), np.int16), below], axis=1)
+    # Of a stage's blocks, those from position max(start, narrower) on are wide enough.
+    counts = ends[:, None] - np.maximum(starts[:, None], narrower[:, None, :])  # (k, stages, widths)
+    return np.maximum(counts, 0).reshape(len(below), -1).astype(np.int16)
