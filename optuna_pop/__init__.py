@@ -1,1 +1,36 @@
-"""Partial Order Pruning for Optuna."""
+"""Partial Order Pruning for Optuna: the best speed/accuracy boundary of a network family.
+
+Li, Zhou, Pan, Feng, "Partial Order Pruning: for Best Speed/Accuracy Trade-off in Neural
+Architecture Search", CVPR 2019, arXiv:1903.03777.
+"""
+
+from optuna_pop.callbacks import StopWhenBoundaryUnchanged
+from optuna_pop.errors import OptunaPopError
+from optuna_pop.sampler import POPSampler, SpaceExhaustedError
+from optuna_pop.spaces import (
+    BackboneArchitecture,
+    BackboneSpace,
+    BlockConfig,
+    DecoderArchitecture,
+    DecoderSpace,
+    OrderedArchitecture,
+    OrderedSpace,
+    PoolSpace,
+    Space,
+)
+
+__all__ = [
+    "BackboneArchitecture",
+    "BackboneSpace",
+    "BlockConfig",
+    "DecoderArchitecture",
+    "DecoderSpace",
+    "OptunaPopError",
+    "OrderedArchitecture",
+    "OrderedSpace",
+    "POPSampler",
+    "PoolSpace",
+    "Space",
+    "SpaceExhaustedError",
+    "StopWhenBoundaryUnchanged",
+]

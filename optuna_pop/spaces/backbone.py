@@ -115,7 +115,9 @@ class BackboneSpace(Space[BackboneArchitecture]):
     def dimensions(self) -> tuple[str, ...]:
         """T_s,w in words, stage by stage, from the narrowest width to the widest."""
         return tuple(
-            f"stage{stage}_blocks_at_least_{width}" for stage in self._stages for width in self.widths
+            f"stage{stage}_blocks_at_least_{width}"
+            for stage in self._stages
+            for width in self.widths
         )
 
     @property
@@ -138,7 +140,9 @@ class BackboneSpace(Space[BackboneArchitecture]):
         """All non-decreasing ways to say how many of ``depth`` blocks lie below each width."""
         changes = itertools.combinations_with_replacement(range(depth + 1), len(self.widths) - 1)
         flat = np.fromiter(itertools.chain.from_iterable(changes), dtype=np.int16)
-        return flat.reshape(-1, len(self.widths) - 1) if len(self.widths) > 1 else flat.reshape(1, 0)
+        return (
+            flat.reshape(-1, len(self.widths) - 1) if len(self.widths) > 1 else flat.reshape(1, 0)
+        )
 
     def at(self, row: int) -> BackboneArchitecture:
         """Return the architecture in row ``row`` of ``vectors()``."""
@@ -330,5 +334,8 @@ def _count_vectors(depths: NDArray[np.intp], below: NDArray[np.int16]) -> NDArra
     starts = ends - depths
     narrower = np.concatenate([np.zeros((len(below), 1), np.int16), below], axis=1)
     # Of a stage's blocks, those from position max(start, narrower) on are wide enough.
-    counts = ends[:, None] - np.maximum(starts[:, None], narrower[:, None, :])  # (k, stages, widths)
-    return np.maximum(counts, 0).reshape(len(below), -1).astype(np.int16)
+    counts = ends[:, None] - np.maximum(
+        starts[:, None], narrower[:, None, :]
+    )  # (k, stages, widths)
+    flat: NDArray[np.int16] = np.maximum(counts, 0).reshape(len(below), -1).astype(np.int16)
+    return flat

@@ -171,7 +171,8 @@ class Space(ABC, Generic[A]):
 
     @cached_property
     def _radices(self) -> NDArray[np.int64]:
-        return self.vectors().max(axis=0).astype(np.int64) + 1
+        radices: NDArray[np.int64] = self.vectors().max(axis=0).astype(np.int64) + 1
+        return radices
 
     @cached_property
     def _key_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

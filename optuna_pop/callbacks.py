@@ -1,0 +1,61 @@
+"""Callbacks for ``Study.optimize``."""
+
+from __future__ import annotations
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_pop.errors import InputError, StudyError
+from optuna_pop.ledger import Trained, trained
+from optuna_pop.order.boundary import staircase
+
+
+class StopWhenBoundaryUnchanged:
+    """Ends ``optimize`` when the boundary has stayed the same for a number of trainings.
+
+    The paper stops "when B(D) has not changed for several iterations"; here an iteration is a
+    completed training, whichever worker did it, and the boundary is the staircase of
+    ``optuna_pop.order.boundary``.
+
+    Args:
+        trainings: Completed trainings without a change after which to stop.
+
+    Raises:
+        InputError: if ``trainings`` is below 1.
+    """
+
+    def __init__(self, trainings: int) -> None:
+        if trainings < 1:
+            raise InputError(f"trainings must be at least 1 but got {trainings}")
+        self.trainings = trainings
+
+    def __call__(self, study: Study, trial: FrozenTrial) -> None:
+        """Stop the study if the boundary is old enough."""
+        if trial.state != TrialState.COMPLETE:
+            return
+        if boundary_age(trained(study)) >= self.trainings:
+            study.stop()
+
+
+def boundary_age(history: list[Trained]) -> int:
+    """Count the trainings since one last changed the boundary.
+
+    Args:
+        history: Trainings in sequence of completion, with at least one cost each.
+
+    Raises:
+        StudyError: if the trainings carry no cost.
+    """
+    if any(not entry.costs for entry in history):
+        raise StudyError(
+            "the boundary needs a cost beside the accuracy: return (accuracy, cost) from the "
+            "objective of a study with directions=['maximize', 'minimize']"
+        )
+    last = 0
+    for count in range(1, len(history) + 1):
+        costs = np.array([entry.costs for entry in history[:count]])
+        accuracy = np.array([entry.accuracy for entry in history[:count]])
+        if count - 1 in staircase(costs, accuracy):
+            last = count
+    return len(history) - last

@@ -1,0 +1,173 @@
+"""What a study's trials say: which architectures are trained, in training, waiting or given up.
+
+Nothing is kept that the study does not hold, so any process can rebuild it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_pop.errors import ArchitectureError, StudyError
+from optuna_pop.spaces.base import ARCHITECTURE_ATTR, Space
+
+A = TypeVar("A")
+
+CLAIM_ATTR = "optuna_pop:claim"
+"""Trial system attribute ``[row, sure]``: the architecture a running trial has reserved."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A completed training, as reports show it.
+
+    Attributes:
+        number: Trial number.
+        architecture: In words.
+        accuracy: As the objective returned it.
+        costs: The objective's further values.
+    """
+
+    number: int
+    architecture: str
+    accuracy: float
+    costs: tuple[float, ...]
+
+
+def trained(study: Study) -> list[Trained]:
+    """List the completed trainings of a study, in sequence of completion."""
+    check_directions(study)
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    complete.sort(key=lambda trial: (str(trial.datetime_complete), trial.number))
+    return [
+        Trained(
+            number=trial.number,
+            architecture=str(trial.user_attrs.get(ARCHITECTURE_ATTR, trial.params)),
+            accuracy=trial.values[0],
+            costs=tuple(trial.values[1:]),
+        )
+        for trial in complete
+    ]
+
+
+def check_directions(study: Study) -> None:
+    """Refuse a study whose first objective is not accuracy or whose others are not costs.
+
+    Raises:
+        StudyError: unless the directions are maximize, then only minimize.
+    """
+    first, *others = study.directions
+    if first != StudyDirection.MAXIMIZE or set(others) - {StudyDirection.MINIMIZE}:
+        names = [direction.name.lower() for direction in study.directions]
+        raise StudyError(
+            f"study {study.study_name!r} has the directions {names}: Partial Order Pruning needs "
+            "accuracy first and costs after it, directions=['maximize', 'minimize']"
+        )
+
+
+@dataclass
+class Holdings:
+    """State of a study's architectures.
+
+    Attributes:
+        observations: (trial number, architecture, accuracy) of new completed trials.
+        taken: Rows that must not be chosen: trained, pruned, running, waiting or given up.
+    """
+
+    observations: list[tuple[int, Any, float]] = field(default_factory=list)
+    taken: set[int] = field(default_factory=set)
+
+
+class Ledger(Generic[A]):
+    """Reads a study's trials in terms of a space; finished trials are read once.
+
+    Args:
+        space: The space that was searched.
+        max_failures: After so many failed trials an architecture is given up. One failure may be
+            a worker that died; the sampler may then choose the architecture again.
+    """
+
+    def __init__(self, space: Space[A], max_failures: int = 2) -> None:
+        self._space = space
+        self._max_failures = max_failures
+        self._names = frozenset(space.distributions())
+        self._finished: dict[int, int | None] = {}  # trial number -> row
+        self._failures: Counter[int] = Counter()
+        self._taken: set[int] = set()
+
+    def read(self, trials: Iterable[FrozenTrial], *, but: int) -> Holdings:
+        """Bring the ledger up to date.
+
+        Args:
+            trials: All trials of the study.
+            but: Number of the trial that asks; it does not hold anything against itself.
+        """
+        found = Holdings()
+        active = set()
+        for trial in trials:
+            if trial.number in self._finished:
+                continue
+            if trial.state.is_finished():
+                self._finish(trial, found)
+            elif trial.number != but and (row := self._row(trial)) is not None:
+                active.add(row)
+        found.taken = self._taken | active
+        return found
+
+    def rivals(self, trials: Iterable[FrozenTrial], row: int, *, but: int) -> list[FrozenTrial]:
+        """Trials that hold the same row, except failed ones and ``but``."""
+        return [
+            trial
+            for trial in trials
+            if trial.number != but
+            and trial.state != TrialState.FAIL
+            and (
+                self._finished[trial.number] if trial.number in self._finished else self._row(trial)
+            )
+            == row
+        ]
+
+    def architecture(self, trial: FrozenTrial) -> A | None:
+        """Return the architecture of a trial that has one, also before it has all parameters."""
+        params = trial.params
+        if not self._names <= params.keys():
+            params = {**trial.system_attrs.get("fixed_params", {}), **params}
+        if self._names <= params.keys():
+            try:
+                return self._space.from_params(params)
+            except (ArchitectureError, KeyError, IndexError):
+                return None  # Parameters of these names, but of no architecture of this space.
+        claim = trial.system_attrs.get(CLAIM_ATTR)
+        if claim is not None and claim[0] is not None:
+            return self._space.at(claim[0])
+        return None
+
+    def _row(self, trial: FrozenTrial) -> int | None:
+        architecture = self.architecture(trial)
+        if architecture is None:
+            return None
+        try:
+            return self._space.row(architecture)
+        except ArchitectureError:
+            return None  # Trained outside the space: evidence, but nothing to take.
+
+    def _finish(self, trial: FrozenTrial, found: Holdings) -> None:
+        row = self._finished[trial.number] = self._row(trial)
+        if trial.state == TrialState.FAIL:
+            if row is not None:
+                self._failures[row] += 1
+                if self._failures[row] >= self._max_failures:
+                    self._taken.add(row)
+            return
+        if row is not None:
+            self._taken.add(row)
+        if trial.state == TrialState.COMPLETE and math.isfinite(trial.values[0]):
+            architecture = self.architecture(trial)
+            if architecture is not None:
+                found.observations.append((trial.number, architecture, trial.values[0]))

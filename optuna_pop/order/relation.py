@@ -1,0 +1,59 @@
+"""The componentwise order on integer vectors (notation: ``optuna_pop.order``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors: TypeAlias = NDArray[np.integer[Any]]
+BoolArray: TypeAlias = NDArray[np.bool_]
+
+
+def precedes(x: Sequence[int], y: Sequence[int]) -> bool:
+    """Whether x ≺ y (POP paper, section 3.3)."""
+    pairs = list(zip(x, y, strict=True))
+    return all(a <= b for a, b in pairs) and any(a < b for a, b in pairs)
+
+
+def precedents(vectors: Vectors, y: Vectors) -> BoolArray:
+    """Which rows x of ``vectors`` have x ≺ y.
+
+    Args:
+        vectors: Shape (n, d).
+        y: Shape (d,).
+
+    Returns:
+        Shape (n,).
+    """
+    below, same = np.ones(len(vectors), dtype=np.bool_), np.ones(len(vectors), dtype=np.bool_)
+    for column, value in zip(vectors.T, y, strict=True):
+        below &= column <= value
+        same &= column == value
+    return below & ~same
+
+
+def successors(vectors: Vectors, x: Vectors) -> BoolArray:
+    """Which rows y of ``vectors`` have x ≺ y; shapes as for ``precedents``."""
+    above, same = np.ones(len(vectors), dtype=np.bool_), np.ones(len(vectors), dtype=np.bool_)
+    for column, value in zip(vectors.T, x, strict=True):
+        above &= column >= value
+        same &= column == value
+    return above & ~same
+
+
+def comparable_pairs(vectors: Vectors) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All pairs of rows with x ≺ y; memory grows with n².
+
+    Returns:
+        Row numbers of the x and of the y, each of shape (pairs,).
+    """
+    below = np.ones((len(vectors), len(vectors)), dtype=np.bool_)  # (x, y)
+    same = below.copy()
+    for column in vectors.T:
+        below &= column[:, None] <= column
+        same &= column[:, None] == column
+    x, y = np.nonzero(below & ~same)
+    return x, y
