@@ -1,0 +1,197 @@
+"""The latency look-up table (POP paper, section 3.2): block configuration → latency.
+
+The latency of a network is the sum over its blocks. Needs pydantic and NumPy, no engine, so a
+table measured on a device can be used anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_pop.errors import MissingBlockError, StorageError, TableError, needs_extra
+from optuna_pop.profiling.records import (
+    BlockKey,
+    Conditions,
+    Correction,
+    Errors,
+    LatencyRecord,
+    NetworkRecord,
+    Part,
+    Statistic,
+    Verification,
+)
+from optuna_pop.profiling.storing import write_whole
+from optuna_pop.spaces.base import Space
+from optuna_pop.spaces.blocks import BlockConfig
+
+with needs_extra("profiling"):
+    from pydantic import ConfigDict, Field, ValidationError
+
+__all__ = [
+    "Conditions",
+    "Correction",
+    "Errors",
+    "LatencyRecord",
+    "LatencyTable",
+    "NetworkRecord",
+    "Verification",
+]
+
+A = TypeVar("A")
+SCHEMA = "optuna-pop/latency-table"
+SCHEMA_VERSION = 1
+_MEND = "measure it again with `optuna-pop profile`"
+_SHOWN = 5  # missing keys named in a message
+
+
+class LatencyTable(Part):
+    """Latencies of block configurations on one device; unchangeable.
+
+    Attributes:
+        schema_name: Always "optuna-pop/latency-table"; "schema" in the file.
+        schema_version: Version of the file's layout.
+        statistic: Which number of a record is the latency: "minimum" on CPUs, where other work
+            only ever adds time (``optuna_pop.profiling.measuring`` has the evidence).
+        conditions: On what and how it was measured.
+        blocks: Records by ``BlockConfig.key``.
+        networks: Whole networks measured between the blocks.
+        correction: Applied to every latency, if there is one.
+        verification: How well sums predict the networks.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    schema_name: Annotated[Literal["optuna-pop/latency-table"], Field(alias="schema")] = SCHEMA
+    schema_version: Literal[1] = SCHEMA_VERSION
+    statistic: Statistic
+    conditions: Conditions
+    blocks: Annotated[dict[BlockKey, LatencyRecord], Field(min_length=1)]
+    networks: tuple[NetworkRecord, ...] = ()
+    correction: Correction | None = None
+    verification: Verification | None = None
+
+    # --- latencies ---------------------------------------------------------------------------
+
+    def latency(self, blocks: Iterable[BlockConfig]) -> float:
+        """Return the estimated latency of a sequence of blocks in milliseconds at batch 1.
+
+        Raises:
+            MissingBlockError: if the table lacks one of them.
+        """
+        wanted = tuple(blocks)
+        self._refuse(self._lacks(wanted))
+        return math.fsum(self._cost(block) for block in wanted)
+
+    def costs(self, space: Space[A]) -> NDArray[np.float64]:
+        """Return the estimated latency of every architecture of a space.
+
+        Returns:
+            Milliseconds at batch 1, shape (n,), in the sequence of ``space.vectors()``.
+
+        Raises:
+            MissingBlockError: if the table lacks a block of the space.
+            InputError: if the space's architectures are not made of blocks.
+        """
+        self._refuse(self.missing(space))
+        return np.asarray(space.sum_blocks(self._cost), dtype=np.float64)
+
+    def missing(self, space: Space[A]) -> tuple[BlockConfig, ...]:
+        """Return the block configurations of a space that the table lacks, sorted."""
+        return self._lacks(space.block_configs())
+
+    def _lacks(self, blocks: Iterable[BlockConfig]) -> tuple[BlockConfig, ...]:
+        return tuple(sorted({block for block in blocks if block.key not in self.blocks}))
+
+    def _refuse(self, lacking: tuple[BlockConfig, ...]) -> None:
+        if lacking:
+            names = ", ".join(repr(block.key) for block in lacking[:_SHOWN])
+            more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
+            raise MissingBlockError(
+                f"the latency table (of {self.conditions.device.name}) lacks {len(lacking)} block "
+                f"configurations: {names}{more}; run `optuna-pop profile` for this space"
+            )
+
+    def _cost(self, block: BlockConfig) -> float:
+        """One block's share of a network's latency: the correction is linear, so shares add up."""
+        plain: float = getattr(self.blocks[block.key], self.statistic)
+        if self.correction is None:
+            return plain
+        # The fit keeps the shortest block at zero or above; only rounding can pass below.
+        return max(0.0, self.correction.a * plain + self.correction.b)
+
+    # --- files -------------------------------------------------------------------------------
+
+    @property
+    def fingerprint(self) -> str:
+        """Short digest of the content: the same for equal tables in any process."""
+        text = json.dumps(self._content(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def save(self, path: Path | str) -> None:
+        """Write the table as JSON, whole or not at all.
+
+        Raises:
+            StorageError: if it cannot be written; a file already there stays as it was.
+        """
+        write_whole(Path(path), json.dumps(self._content(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path | str) -> Self:
+        """Read a table.
+
+        Raises:
+            StorageError: if the file cannot be read.
+            TableError: if it is no latency table of this version, or is damaged.
+        """
+        path = Path(path)
+        try:
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise StorageError(
+                f"cannot read the latency table {path}: {error.strerror or error}; check the "
+                "path, or make a table with `optuna-pop profile`"
+            ) from error
+        except (ValueError, RecursionError) as error:
+            raise TableError(
+                f"{path} is cut short or is not JSON ({error}); {_MEND} or take a copy"
+            ) from error
+        _check_schema(path, content)
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            raise TableError(f"{path} is damaged: {_first_problem(error)}; {_MEND}") from error
+
+    def _content(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+def _check_schema(path: Path, content: object) -> None:
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if not isinstance(content, dict) or schema != SCHEMA:
+        raise TableError(
+            f"{path} is not a latency table: its schema is {schema!r} instead of {SCHEMA!r}; "
+            "give a file that `optuna-pop profile` made"
+        )
+    if content.get("schema_version") != SCHEMA_VERSION:
+        raise TableError(
+            f"{path} has schema_version {content.get('schema_version')!r} but this optuna-pop "
+            f"reads {SCHEMA_VERSION}; {_MEND} or use the optuna-pop that wrote it"
+        )
+
+
+def _first_problem(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    first = problems[0]
+    place = " → ".join(map(str, first["loc"]))
+    more = f" (and {len(problems) - 1} more problems)" if len(problems) > 1 else ""
+    given = repr(first["input"])
+    shown = given if len(given) <= 80 else f"{given[:77]}..."
+    return f"{place}: {first['msg']}, but it is {shown}{more}"
