@@ -25,10 +25,10 @@ quiet machine, 3.7% against 5.9% with both cores busy, and 5.5% against 10.6% in
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeAlias
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,16 +36,15 @@ from numpy.typing import NDArray
 from optuna_pop.errors import InputError
 from optuna_pop.profiling.device import no_garbage_collection, pinned
 from optuna_pop.profiling.engines.base import Engine
+from optuna_pop.profiling.progress import Progress, silent
 
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with (what is being done, steps done, steps in all)."""
-
+K = TypeVar("K", bound=Hashable)
 MIN_CYCLES = 15
 _NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class Measurement(Generic[K]):
     """What a round robin gave.
 
     Attributes:
@@ -56,21 +55,21 @@ class Measurement:
         started: When it began (UTC).
     """
 
-    samples: Mapping[str, NDArray[np.float64]]
+    samples: Mapping[K, NDArray[np.float64]]
     reference: NDArray[np.float64]
     cycles: int
     started: datetime
 
 
 def round_robin(
-    engines: Mapping[str, Engine],
+    engines: Mapping[K, Engine],
     reference: Engine,
     *,
     cycles: int = MIN_CYCLES,
     seconds: float = 0.0,
     seed: int = 0,
-    progress: Progress = lambda *_: None,
-) -> Measurement:
+    progress: Progress = silent,
+) -> Measurement[K]:
     """Time compiled networks against each other.
 
     Args:
@@ -92,7 +91,7 @@ def round_robin(
         )
     random = np.random.default_rng(seed)
     names = list(engines)
-    taken: dict[str, list[int]] = {name: [] for name in names}
+    taken: dict[K, list[int]] = {name: [] for name in names}
     between: list[int] = []
     started = datetime.now(UTC)
     with pinned(), no_garbage_collection():

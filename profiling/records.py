@@ -22,7 +22,6 @@ with needs_extra("profiling"):
         BaseModel,
         ConfigDict,
         Field,
-        PlainSerializer,
         model_validator,
     )
 
@@ -33,12 +32,12 @@ def _known_key(key: str) -> str:
     return key
 
 
-def _utc(time: datetime) -> str:
-    return time.astimezone(UTC).isoformat(timespec="seconds")
+def _whole_second(time: datetime) -> datetime:
+    return time.astimezone(UTC).replace(microsecond=0)
 
 
 BlockKey = Annotated[str, AfterValidator(_known_key)]
-UtcTime = Annotated[AwareDatetime, PlainSerializer(_utc, when_used="json")]
+UtcTime = Annotated[AwareDatetime, AfterValidator(_whole_second)]
 Milliseconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -99,7 +98,7 @@ class LatencyRecord(Part):
             median=float(np.median(runs)),
             spread=float(abs(first.min() - second.min())),
             samples=len(runs),
-            time=time.astimezone(UTC).replace(microsecond=0),
+            time=time,
         )
 
 
@@ -138,8 +137,7 @@ class Conditions(Part):
         date: When measuring began (UTC).
         cycles: Visits to every network in the round robin.
         reference: The reference convolution timed between visits.
-        drift: How much slower the reference's slowest 5% were than its fastest 5%; 1 is a
-            perfectly quiet machine.
+        drift: 95th over 5th percentile of the reference's times; 1 is a perfectly steady machine.
     """
 
     device: DeviceRecord

@@ -11,7 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,8 +46,8 @@ __all__ = [
 ]
 
 A = TypeVar("A")
-SCHEMA = "optuna-pop/latency-table"
-SCHEMA_VERSION = 1
+SCHEMA: Final = "optuna-pop/latency-table"
+SCHEMA_VERSION: Final = 1
 _MEND = "measure it again with `optuna-pop profile`"
 _SHOWN = 5  # missing keys named in a message
 
@@ -87,7 +87,7 @@ class LatencyTable(Part):
             MissingBlockError: if the table lacks one of them.
         """
         wanted = tuple(blocks)
-        self._refuse(self._lacks(wanted))
+        self.require(wanted)
         return math.fsum(self._cost(block) for block in wanted)
 
     def costs(self, space: Space[A]) -> NDArray[np.float64]:
@@ -100,17 +100,20 @@ class LatencyTable(Part):
             MissingBlockError: if the table lacks a block of the space.
             InputError: if the space's architectures are not made of blocks.
         """
-        self._refuse(self.missing(space))
+        self.require(space.block_configs())
         return np.asarray(space.sum_blocks(self._cost), dtype=np.float64)
 
     def missing(self, space: Space[A]) -> tuple[BlockConfig, ...]:
         """Return the block configurations of a space that the table lacks, sorted."""
         return self._lacks(space.block_configs())
 
-    def _lacks(self, blocks: Iterable[BlockConfig]) -> tuple[BlockConfig, ...]:
-        return tuple(sorted({block for block in blocks if block.key not in self.blocks}))
+    def require(self, blocks: Iterable[BlockConfig]) -> None:
+        """Do nothing if the table has all these blocks.
 
-    def _refuse(self, lacking: tuple[BlockConfig, ...]) -> None:
+        Raises:
+            MissingBlockError: if it lacks one.
+        """
+        lacking = self._lacks(blocks)
         if lacking:
             names = ", ".join(repr(block.key) for block in lacking[:_SHOWN])
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
@@ -118,6 +121,9 @@ class LatencyTable(Part):
                 f"the latency table (of {self.conditions.device.name}) lacks {len(lacking)} block "
                 f"configurations: {names}{more}; run `optuna-pop profile` for this space"
             )
+
+    def _lacks(self, blocks: Iterable[BlockConfig]) -> tuple[BlockConfig, ...]:
+        return tuple(sorted({block for block in blocks if block.key not in self.blocks}))
 
     def _cost(self, block: BlockConfig) -> float:
         """One block's share of a network's latency: the correction is linear, so shares add up."""
