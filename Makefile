@@ -1,0 +1,54 @@
+# make demo   a search of real networks on this machine; results in runs/demo/
+# make test   every test            make check  format, lint, types, import rules
+# make venv   the environment alone, with every extra that installs here
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := runs/demo
+# A folder with real tables of trained architectures; tests that need one skip without it.
+TABLES ?=
+SOURCES := optuna_pop profiling trainables tests benchmarks examples
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+MAKEFLAGS += --no-print-directory
+
+.PHONY: demo venv test check format clean
+
+demo: $(VENV)/.all
+	@mkdir -p $(DEMO)
+	@$(BIN)/python -m examples.demo --folder $(DEMO)
+
+venv: $(VENV)/.all
+	@echo "The environment is ready: activate it with 'source $(BIN)/activate', then 'optuna-pop --help'."
+
+test: $(VENV)/.dev
+	@sh tests/system.sh
+	@$(BIN)/python -m pytest -n 2 $(if $(TABLES),--tables $(TABLES))
+	@echo "All tests passed. Next: CONTRIBUTING.md says how to add a block, data set, engine or space."
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "optuna-pop needs Python 3.11 or newer; name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.all: $(VENV)/bin/python pyproject.toml setup.cfg constraints.txt
+	@echo "Installing pinned versions into $(VENV) (one to two minutes) ..."
+	@$(PIP) -e '.[all]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.all
+	@$(PIP) -e '.[all,dev]'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
