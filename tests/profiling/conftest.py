@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,6 +16,19 @@ from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.blocks import BlockConfig
 
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _cores_stay() -> Iterator[None]:
+    """No test, measuring or not, leaves the process on fewer cores than it had."""
+    if not hasattr(os, "sched_getaffinity"):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    yield
+    after = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, before)
+    assert after == before
 
 
 @pytest.fixture

@@ -31,15 +31,16 @@ class TestEveryEngine:
 
     def test_lives_from_compile_to_close(self, name: str, onnx: Onnx) -> None:
         engine = ENGINES[name](onnx([BLOCK]), label=BLOCK.key)
-        assert engine.state == "new"
+        states: list[str] = [engine.state]
         with engine as entered:
             assert entered is engine
-            assert engine.state == "compiled"
+            states.append(engine.state)
             engine.warm()
             for _ in range(3):
                 engine.run()
-            assert engine.state == "warm"
-        assert engine.state == "closed"
+            states.append(engine.state)
+        states.append(engine.state)
+        assert states == ["new", "compiled", "warm", "closed"]
         engine.close()
 
     def test_runs_only_when_warm(self, name: str, onnx: Onnx) -> None:

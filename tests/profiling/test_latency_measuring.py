@@ -47,7 +47,7 @@ class LoggingEngine(Engine):
 
 def _engines(*names: str, fail_after: int = 10**9) -> tuple[dict[str, Engine], Engine]:
     log: list[tuple[str, bool, int]] = []
-    made = {}
+    made: dict[str, Engine] = {}
     for name in (*names, "reference"):
         engine = LoggingEngine(b"", label=name)
         engine.log = log
@@ -179,11 +179,12 @@ def test_a_terminal_gets_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
             return True
 
     monkeypatch.setenv("TERM", "xterm")
-    monkeypatch.setattr(sys, "stderr", Terminal())
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
     with terminal_bar() as show:
         show("compiling", 1, 4)
         show("measuring", 4, 4)
-    drawn = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    drawn = screen.getvalue()
     assert "compiling" in drawn
     assert "25%" in drawn
     assert "100%" in drawn

@@ -232,6 +232,16 @@ def test_an_interrupted_save_leaves_the_old_file(
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_reader_never_sees_half_a_table(table: LatencyTable, tmp_path: Path) -> None:
+    path = tmp_path / "table.json"
+    table.save(path)
+    old = path.read_bytes()
+    with path.open("rb") as reader:  # a process that opened it just before
+        table.model_copy(update={"correction": CORRECTED}).save(path)
+        assert reader.read() == old
+    assert LatencyTable.load(path).correction == CORRECTED
+
+
 def test_a_place_that_is_no_folder_is_named(table: LatencyTable, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match=r"file/table\.json"):
