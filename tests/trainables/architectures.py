@@ -1,0 +1,27 @@
+"""Block sequences that several tests of networks share."""
+
+from optuna_pop.spaces import DF1, DF2, BackboneArchitecture, BackboneSpace, BlockConfig
+
+FULL = BackboneSpace(max_depths=(3, 11, 6))
+SMALL = BackboneSpace((4, 8, 12), (2, 2, 2), input_shape=(1, 32, 40), classes=5)
+
+NETWORKS = {
+    "df1": FULL.blocks(DF1),
+    "df2": FULL.blocks(DF2),
+    "smallest": SMALL.blocks(BackboneArchitecture(((4,), (4,), (4,)))),
+    "wider inside a stage": SMALL.blocks(BackboneArchitecture(((4, 8), (8, 12), (12, 12)))),
+    "odd sizes": BackboneSpace((4, 6), (2, 1, 2), input_shape=(3, 45, 67), classes=2).blocks(
+        BackboneArchitecture(((4, 6), (6,), (6, 6)))
+    ),
+}
+
+BLOCKS = {
+    "conv": [BlockConfig("conv", 3, 9, 12, 8, 5, 6), BlockConfig("conv", 4, 6, 6, 8, 6, 6)],
+    "basic": [
+        BlockConfig("basic", 8, 7, 7, 8, 7, 7),
+        BlockConfig("basic", 8, 7, 7, 12, 7, 7),
+        BlockConfig("basic", 8, 7, 9, 8, 4, 5),
+        BlockConfig("basic", 8, 2, 2, 16, 1, 1),
+    ],
+    "head": [BlockConfig("head", 8, 3, 2, 5, 1, 1)],
+}

@@ -1,0 +1,150 @@
+"""Networks from block configurations, and their size (POP paper, section 3.1, arXiv:1903.03777)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import pairwise
+
+from optuna_pop.errors import ArchitectureError, needs_extra
+from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.trainables.blocks import build_block
+
+with needs_extra("train"):
+    import torch
+    from torch import Tensor, nn
+
+_SIDE_PATH = "shortcut"
+_random_state = threading.Lock()
+
+
+class Network(nn.Sequential):
+    """Blocks in order of execution, ``network[i]`` built from ``network.configs[i]`` alone.
+
+    Attributes:
+        configs: The configurations, whose shapes chain.
+    """
+
+    def __init__(self, configs: Sequence[BlockConfig]) -> None:
+        check_chain(configs)
+        super().__init__(*(build_block(config) for config in configs))
+        self.configs = tuple(configs)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkSize:
+    """What a network is made of.
+
+    Attributes:
+        macs: Multiply-accumulates of one forward pass of one sample, in convolutions and the
+            classifier.
+        parameters: Trainable numbers, batch norm's included.
+        depth: Convolutions on the main path, and the classifier.
+    """
+
+    macs: int
+    parameters: int
+    depth: int
+
+
+def build_network(blocks: Sequence[BlockConfig], *, seed: int = 0) -> Network:
+    """Build a network, initialised as in ResNet: kaiming normal (fan out) convolutions.
+
+    Args:
+        blocks: Block configurations in order; any sub-sequence of a network, also a single one.
+        seed: The same seed gives the same weights; torch's global random state is left alone.
+
+    Returns:
+        A network in training mode, on the CPU, from (n, *blocks[0].input_shape) to
+        (n, *blocks[-1].output_shape), or to logits (n, classes) where the last block is a head.
+
+    Raises:
+        ArchitectureError: if there is no block, or shapes do not chain.
+        UnknownNameError: if no block is registered for a kind.
+    """
+    with _own_randomness(seed):
+        network = Network(blocks)
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+    return network
+
+
+def check_chain(blocks: Sequence[BlockConfig]) -> None:
+    """Refuse blocks that do not feed one another.
+
+    Raises:
+        ArchitectureError: if there is no block, or a block's input is not the output before it.
+    """
+    if not blocks:
+        raise ArchitectureError("a network needs at least one block but got none")
+    for number, (before, after) in enumerate(pairwise(blocks), start=1):
+        if before.output_shape != after.input_shape:
+            raise ArchitectureError(
+                f"block {number} ({after}) takes {after.input_shape} "
+                f"but block {number - 1} ({before}) gives {before.output_shape}"
+            )
+
+
+def network_size(blocks: Sequence[BlockConfig]) -> NetworkSize:
+    """Count MACs, parameters and depth from the modules, without allocating weights.
+
+    Depth counts as DF1 (23) and DF2 (43) were counted: every convolution on the main path and
+    the classifier; projections on shortcuts are left out. MACs count them.
+
+    Raises:
+        ArchitectureError: as ``build_network``.
+    """
+    with torch.device("meta"):
+        network = Network(blocks).eval()
+        macs: list[int] = []
+        for module in network.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                module.register_forward_hook(
+                    lambda layer, _, out: macs.append(_layer_macs(layer, out))
+                )
+        with torch.no_grad():
+            network(torch.empty(1, *blocks[0].input_shape))
+    return NetworkSize(
+        macs=sum(macs),
+        parameters=sum(parameter.numel() for parameter in network.parameters()),
+        depth=sum(
+            isinstance(module, nn.Conv2d | nn.Linear) and _SIDE_PATH not in name.split(".")
+            for name, module in network.named_modules()
+        ),
+    )
+
+
+def count_macs(blocks: Sequence[BlockConfig]) -> int:
+    """Return ``network_size(blocks).macs``."""
+    return network_size(blocks).macs
+
+
+def count_parameters(blocks: Sequence[BlockConfig]) -> int:
+    """Return ``network_size(blocks).parameters``."""
+    return network_size(blocks).parameters
+
+
+def depth(blocks: Sequence[BlockConfig]) -> int:
+    """Return ``network_size(blocks).depth``."""
+    return network_size(blocks).depth
+
+
+def _layer_macs(layer: nn.Module, out: Tensor) -> int:
+    """One multiply-accumulate per output number and per weight that it sums over."""
+    weight = layer.get_parameter("weight")
+    return out.numel() * weight[0].numel()
+
+
+@contextmanager
+def _own_randomness(seed: int) -> Iterator[None]:
+    """Seed torch's CPU randomness inside the block only; threads of this module take turns."""
+    with _random_state:
+        before = torch.default_generator.get_state()
+        torch.default_generator.manual_seed(seed)
+        try:
+            yield
+        finally:
+            torch.default_generator.set_state(before)
