@@ -18,17 +18,17 @@ from optuna_pop.spaces.blocks import BlockConfig
 WHEN = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 
 
+CORES = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
+
+
 @pytest.fixture(autouse=True)
 def _cores_stay() -> Iterator[None]:
     """No test, measuring or not, leaves the process on fewer cores than it had."""
-    if not hasattr(os, "sched_getaffinity"):
-        yield
-        return
-    before = os.sched_getaffinity(0)
     yield
-    after = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, before)
-    assert after == before
+    if CORES is not None:
+        after = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, CORES)
+        assert after == CORES
 
 
 @pytest.fixture
