@@ -9,6 +9,8 @@ DEMO := runs/demo
 # A folder with real tables of trained architectures; tests that need one skip without it.
 TABLES ?=
 SOURCES := optuna_pop profiling trainables tests benchmarks examples
+POP := $(CURDIR)/$(BIN)/optuna-pop
+STUDY := --storage sqlite:///study.db --study demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 MAKEFLAGS += --no-print-directory
 
@@ -16,7 +18,10 @@ MAKEFLAGS += --no-print-directory
 
 demo: $(VENV)/.all
 	@mkdir -p $(DEMO)
-	@$(BIN)/python -m examples.demo --folder $(DEMO)
+	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 20 $(STUDY)
+	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY)
+	@echo "Next: look at $(DEMO)/boundary.png, or at the Pareto front in a browser:" \
+		"$(BIN)/optuna-dashboard sqlite:///$(DEMO)/study.db"
 
 venv: $(VENV)/.all
 	@echo "The environment is ready: activate it with 'source $(BIN)/activate', then 'optuna-pop --help'."

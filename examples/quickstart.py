@@ -1,0 +1,36 @@
+"""The five lines: Partial Order Pruning on your own parameters, with costs you know.
+
+Run it with: python examples/quickstart.py
+"""
+
+from __future__ import annotations
+
+import optuna
+
+from optuna_pop import OrderedArchitecture, OrderedSpace, POPSampler
+
+space = OrderedSpace({"width": [16, 32, 64, 128], "depth": [1, 2, 3, 4]})
+
+
+def latency(architecture: OrderedArchitecture) -> float:
+    """Return what is known before training; usually ``cost=LatencyTable.load("latency.json")``."""
+    return 0.2 + 0.01 * float(architecture["width"] * architecture["depth"])
+
+
+def objective(trial: optuna.Trial) -> tuple[float, float]:
+    """Train what is suggested; here a formula stands where your training goes."""
+    architecture = space.suggest(trial)
+    accuracy = 95.0 - 40.0 / (architecture["width"] * architecture["depth"] ** 0.5) ** 0.5
+    return accuracy, latency(architecture)
+
+
+study = optuna.create_study(
+    directions=["maximize", "minimize"], sampler=POPSampler(space, cost=latency, seed=0)
+)
+study.optimize(objective, n_trials=20)
+
+if __name__ == "__main__":
+    for trial in sorted(study.best_trials, key=lambda t: t.values[1]):
+        print(
+            f"{trial.user_attrs['architecture']:20} {trial.values[0]:.1f} %  {trial.values[1]:.2f} ms"
+        )

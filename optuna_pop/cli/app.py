@@ -1,0 +1,18 @@
+"""The Typer application that holds the subcommands."""
+
+from __future__ import annotations
+
+import typer
+
+from optuna_pop.cli import boundary, profile, search
+
+app = typer.Typer(
+    help="The best speed/accuracy boundary of a network family, on your own device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+app.command("profile", epilog=profile.EXAMPLE)(profile.command)
+app.command("search", epilog=search.EXAMPLE)(search.command)
+app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)

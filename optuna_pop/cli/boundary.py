@@ -1,0 +1,103 @@
+"""``optuna-pop boundary``: what a study has found so far."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from optuna.study import Study
+from rich.table import Table
+
+from optuna_pop.cli.options import DEFAULT_STORAGE, StorageOption, console
+from optuna_pop.experiment import identity
+from optuna_pop.experiment.storage import load_study
+from optuna_pop.ledger import Trained, trained
+from optuna_pop.order import check_order, staircase
+from optuna_pop.order.consistency import binomial_noise
+from optuna_pop.spaces.presets import space_from_spec
+
+EXAMPLE = (
+    "**Example:** optuna-pop boundary --storage sqlite:///study.db --study demo "
+    "--csv boundary.csv --png boundary.png"
+)
+
+
+def command(
+    storage_url: StorageOption = DEFAULT_STORAGE,
+    study: Annotated[
+        str | None, typer.Option(help="Name of the study; may be left out if it is the only one.")
+    ] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write all trained networks here.")] = None,
+    png: Annotated[Path | None, typer.Option(help="Draw the boundary here.")] = None,
+) -> None:
+    """Show the boundary of a study in the terminal, as a table file and as a figure."""
+    opened = load_study(storage_url, study)
+    report(opened)
+    write(opened, csv=csv, png=png)
+
+
+def report(study: Study) -> None:
+    """Print the boundary, and how well the trained networks follow the order."""
+    found = trained(study)
+    show = console().print
+    if not found:
+        show(f"Study {study.study_name!r} has no completed training yet.")
+        return
+    table = Table(title=f"Boundary of study {study.study_name!r}", title_justify="left")
+    table.add_column("trial", justify="right")
+    table.add_column("architecture")
+    table.add_column("accuracy (%)", justify="right")
+    table.add_column("latency (ms)", justify="right")
+    rows = on_boundary(found)
+    for entry in rows:
+        table.add_row(
+            str(entry.number), entry.architecture, f"{entry.accuracy:.2f}", f"{entry.costs[0]:.4f}"
+        )
+    show(table)
+    show(f"{len(rows)} networks on the boundary, of {len(found)} trained.")
+    _report_order(study)
+
+
+def on_boundary(found: list[Trained]) -> list[Trained]:
+    """Return the trainings that hold the boundary, in ascending cost."""
+    rows = staircase(
+        np.array([entry.costs for entry in found]), np.array([entry.accuracy for entry in found])
+    )
+    return [found[row] for row in rows]
+
+
+def write(study: Study, *, csv: Path | None = None, png: Path | None = None) -> None:
+    """Write the trained networks as a table file and the boundary as a figure, where asked."""
+    found = trained(study)
+    if csv:
+        from optuna_pop.tracking.tables import write_csv
+
+        write_csv(csv, found)
+        console().print(f"Wrote {csv}")
+    if png:
+        from optuna_pop.tracking.figures import boundary_figure, save_figure
+
+        save_figure(boundary_figure(found), png)
+        console().print(f"Wrote {png}")
+
+
+def _report_order(study: Study) -> None:
+    """Print how many comparable pairs of trained networks contradict the order."""
+    spec = identity.part(study, "space")
+    complete = [t for t in study.get_trials(deepcopy=False) if t.values is not None]
+    if spec is None or any(identity.HELD_OUT_ATTR not in trial.user_attrs for trial in complete):
+        return
+    space = space_from_spec({k: v for k, v in spec.items() if k != "fingerprint"})
+    held_out = int(min(trial.user_attrs[identity.HELD_OUT_ATTR] for trial in complete))
+    accuracy = np.array([trial.values[0] for trial in complete])
+    vectors = np.array([space.vector(space.from_params(trial.params)) for trial in complete])
+    noise = binomial_noise(accuracy, held_out, percent=True)
+    check = check_order(vectors, accuracy, noise)
+    console().print(
+        f"Order: {check.pairs} comparable pairs, {check.violations} violations "
+        f"(largest {check.largest:.2f} points), {check.beyond_noise} beyond the noise of "
+        f"{held_out} held-out samples (±{noise:.2f}): "
+        f"{100 * check.share_followed:.1f}% follow the order."
+    )

@@ -1,0 +1,97 @@
+"""Progress of a search: a bar for the trainings, one for the steps of the current one, a line a finished training."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from optuna_pop.ledger import trained
+from optuna_pop.order import staircase
+from optuna_pop.spaces.base import ARCHITECTURE_ATTR
+
+
+class SearchProgress:
+    """Shows a search while it runs; bars only where standard error is a terminal.
+
+    Args:
+        study: That is searched.
+        done: Trainings completed before.
+        total: Trainings wanted.
+
+    Attributes:
+        current: Number of the trial that is training, None between trials.
+    """
+
+    def __init__(self, study: Study, done: int, total: int) -> None:
+        self.current: int | None = None
+        self._study = study
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True, highlight=False),
+            disable=not sys.stderr.isatty(),
+            transient=True,
+        )
+        self._trainings = self._bars.add_task("trainings", completed=done, total=total)
+        self._steps = self._bars.add_task("steps", total=None)
+
+    def __enter__(self) -> Self:
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def started(self, trial: Trial, architecture: str) -> None:
+        """Show which architecture trains."""
+        self.current = trial.number
+        self._bars.reset(self._steps, description=architecture)
+
+    def step(self, done: int, total: int) -> None:
+        """Show how far the current training is."""
+        self._bars.update(self._steps, completed=done, total=total)
+
+    def finished(self, study: Study, trial: FrozenTrial) -> None:
+        """Print the line of a finished trial."""
+        self.current = None
+        architecture = trial.user_attrs.get(ARCHITECTURE_ATTR, "")
+        line = f"#{trial.number:<3} {architecture:42} "
+        if trial.state == TrialState.COMPLETE:
+            accuracy, latency = trial.values
+            line += f"{accuracy:6.2f} %  {latency:8.4f} ms"
+            line += "  on the boundary" if _on_boundary(study, trial.number) else ""
+            self._bars.advance(self._trainings)
+        else:
+            line += trial.state.name.lower()
+        self._bars.console.print(line, markup=False)
+
+
+def _on_boundary(study: Study, number: int) -> bool:
+    history = trained(study)
+    rows = staircase(
+        np.array([entry.costs for entry in history]),
+        np.array([entry.accuracy for entry in history]),
+    )
+    return number in {history[row].number for row in rows}

@@ -1,0 +1,193 @@
+"""``optuna-pop search``: train what Partial Order Pruning chooses, until the boundary stands."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import optuna
+import typer
+from optuna.trial import TrialState
+
+from optuna_pop.callbacks import StopWhenBoundaryUnchanged
+from optuna_pop.cli import boundary, profile
+from optuna_pop.cli.options import (
+    DEFAULT_ENGINE,
+    DEFAULT_STORAGE,
+    SeedOption,
+    SpaceOption,
+    StorageOption,
+    console,
+)
+from optuna_pop.cli.progress import SearchProgress
+from optuna_pop.errors import CostError, DataError, InputError
+from optuna_pop.experiment import identity, storage, workers
+from optuna_pop.profiling import LatencyTable
+from optuna_pop.sampler import POPSampler
+from optuna_pop.spaces.backbone import BackboneSpace
+from optuna_pop.spaces.presets import load_space
+
+EXAMPLE = (
+    "**Example:** optuna-pop search --space demo --data digits --table latency.json "
+    "--trials 20 --storage sqlite:///study.db --study demo"
+)
+
+
+def command(
+    space: SpaceOption = "demo",
+    data: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
+    table: Annotated[
+        Path | None, typer.Option(help="Latency table; measured first, and written, if absent.")
+    ] = None,
+    engine: Annotated[
+        str, typer.Option(help="Engine that measures a table that is not there yet.")
+    ] = DEFAULT_ENGINE,
+    trials: Annotated[
+        int, typer.Option(min=1, help="Trainings the study shall hold in the end.")
+    ] = 20,
+    storage_url: StorageOption = DEFAULT_STORAGE,
+    study: Annotated[str, typer.Option(help="Name of the study; resumed if it exists.")] = "pop",
+    recipe: Annotated[str, typer.Option(help="Training recipe.")] = "digits-demo",
+    cost_range: Annotated[
+        str | None, typer.Option(help="T_min:T_max in milliseconds, e.g. 1:5; either may be empty.")
+    ] = None,
+    tolerance: Annotated[
+        float, typer.Option(help="Points by which noise may contradict the order.")
+    ] = 0.0,
+    patience: Annotated[
+        int | None, typer.Option(min=1, help="Stop after so many trainings without a change.")
+    ] = None,
+    seed: SeedOption = 0,
+) -> None:
+    """Search a space: choose, train and track architectures, and keep the boundary.
+
+    The study resumes when it exists. It is refused when space, table or data are not its own.
+    """
+    from optuna_pop.experiment.objective import TrainingObjective
+    from optuna_pop.tracking.mlflow_runs import StudyRuns
+    from optuna_pop.trainables import recipes
+    from optuna_pop.trainables.data import DATA_SETS
+
+    found = load_space(space)
+    if not isinstance(found, BackboneSpace):
+        raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
+    images = DATA_SETS[data]()
+    _check_fit(found, space, images)
+    how = recipes.recipe(recipe)
+    bounds = _bounds(cost_range)
+    latencies = _table(table or Path(f"{study}.latency.json"), found, engine, seed)
+    sampler = POPSampler(found, cost=latencies, cost_range=bounds, tolerance=tolerance, seed=seed)
+    opened = storage.open_study(storage_url, study, sampler)
+    identity.bind(
+        opened,
+        space={"fingerprint": found.fingerprint, **found.spec()},
+        table={
+            "fingerprint": latencies.fingerprint,
+            "device": latencies.conditions.device.name,
+            "engine": latencies.conditions.engine,
+        },
+        data={"fingerprint": images.fingerprint(), "name": data, **images.spec()},
+        recipe=_described(recipe, how.spec()),
+    )
+    objective = TrainingObjective(found, latencies, images, how, seed, StudyRuns(opened))
+    _run(opened, objective, sampler, trials, patience)
+    boundary.report(opened)
+    console().print(f"Next: optuna-dashboard {storage_url}  (Pareto front of study {study!r})")
+
+
+def _run(
+    study: optuna.Study,
+    objective: Any,
+    sampler: POPSampler[Any],
+    trials: int,
+    patience: int | None,
+) -> None:
+    recovered = workers.recover(study)
+    if recovered:
+        console().print(f"Enqueued again, as their process had died: trials {recovered}")
+    done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    if done:
+        console().print(f"Resuming study {study.study_name!r}: {done} of {trials} trainings done.")
+    if done >= trials or sampler.is_exhausted(study):
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    callbacks: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
+    with SearchProgress(study, done, trials) as progress:
+        objective.on_start, objective.on_step = progress.started, progress.step
+        try:
+            study.optimize(
+                objective,
+                callbacks=[
+                    progress.finished,
+                    # The total counts completed trainings, whoever did them.
+                    optuna.study.MaxTrialsCallback(trials, states=(TrialState.COMPLETE,)),
+                    _StopWhenOnlyFailing(),
+                    *callbacks,
+                ],
+                catch=(RuntimeError, MemoryError),
+            )
+        except KeyboardInterrupt:
+            if progress.current is not None:
+                workers.requeue_interrupted(study, progress.current)
+            raise
+        finally:
+            objective.runs.finish()
+
+
+class _StopWhenOnlyFailing:
+    """Ends a search whose last trainings all failed: something is wrong beyond one network."""
+
+    LIMIT = 5
+
+    def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+        ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
+        last = sorted(ended, key=lambda t: t.number)[-self.LIMIT :]
+        if len(last) == self.LIMIT and all(t.state == TrialState.FAIL for t in last):
+            study.stop()
+            console().print(
+                f"Stopping: the last {self.LIMIT} trainings failed; trial {trial.number} says why "
+                "in the study's log above."
+            )
+
+
+def _check_fit(space: BackboneSpace, name: str, data: Any) -> None:
+    if space.input_shape != data.input_shape or space.classes != data.classes:
+        raise DataError(
+            f"space {name!r} takes {space.input_shape} images of {space.classes} classes but data "
+            f"{data.name!r} has {data.input_shape} and {data.classes}: choose others that fit"
+        )
+
+
+def _bounds(text: str | None) -> tuple[float, float] | None:
+    if text is None:
+        return None
+    low, colon, high = text.partition(":")
+    try:
+        found = (float(low or "0"), float(high or "inf"))
+    except ValueError:
+        colon = ""
+    if not colon:
+        raise CostError(f"--cost-range {text!r} must be T_min:T_max in milliseconds, e.g. 1:5")
+    return found
+
+
+def _table(path: Path, space: BackboneSpace, engine: str, seed: int) -> LatencyTable:
+    storage.require_space(path.absolute().parent)
+    if path.exists():
+        table = LatencyTable.load(path)
+        table.require(space.block_configs())
+        return table
+    console().print(f"No latency table {path} yet: measuring this device with {engine}.")
+    table = profile.measure(space, engine, seed=seed)
+    table.save(path)
+    profile.report(table, path)
+    return table
+
+
+def _described(name: str, spec: dict[str, Any]) -> dict[str, Any]:
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
+    return {"fingerprint": digest, "name": name, **spec}

@@ -1,0 +1,90 @@
+"""The objective of a search: suggest, look the latency up, train, track."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna.trial import Trial, TrialState
+
+from optuna_pop.experiment.identity import HELD_OUT_ATTR
+from optuna_pop.experiment.workers import sign
+from optuna_pop.profiling import LatencyTable
+from optuna_pop.spaces.base import Space
+from optuna_pop.tracking.mlflow_runs import StudyRuns
+from optuna_pop.trainables.data import DataSet
+from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
+
+
+@dataclass
+class TrainingObjective:
+    """Trains what a trial suggests; returns (top-1 accuracy in percent, latency in ms).
+
+    Attributes:
+        space: Architectures made of blocks.
+        table: Latency of every block.
+        data: What to train on.
+        recipe: How.
+        seed: Of every training's initialisation and data order.
+        runs: MLflow runs of the study; None leaves it out.
+        on_start: Told the trial and the architecture in words.
+        on_step: Told each training's steps done and steps in all.
+    """
+
+    space: Space[Any]
+    table: LatencyTable
+    data: DataSet
+    recipe: TrainingRecipe
+    seed: int = 0
+    runs: StudyRuns | None = None
+    on_start: Callable[[Trial, str], None] | None = None
+    on_step: OnProgress | None = None
+
+    def __call__(self, trial: Trial) -> tuple[float, float]:
+        """Run one trial.
+
+        A training that ends in NaN gives NaN, with which Optuna fails the trial and goes on.
+        """
+        sign(trial)
+        architecture = self.space.suggest(trial)
+        blocks = self.space.blocks(architecture)
+        latency = self.table.latency(blocks)
+        if self.on_start:
+            self.on_start(trial, str(architecture))
+        run = self.runs.trial(trial) if self.runs else None
+
+        def on_epoch(epoch: int, metrics: EpochMetrics) -> None:
+            if run:
+                run.log_epoch(epoch, asdict(metrics))
+
+        state, metrics = TrialState.FAIL, {"latency_ms": latency}
+        try:
+            result = train(
+                blocks,
+                self.data,
+                self.recipe,
+                seed=self.seed,
+                on_epoch=on_epoch,
+                progress=self.on_step,
+            )
+            metrics |= _sizes(result)
+            for name, value in metrics.items():
+                trial.set_user_attr(name, value)
+            if not math.isnan(result.accuracy):
+                state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
+        finally:
+            if run:
+                run.finish(state, metrics)
+        return result.accuracy, latency
+
+
+def _sizes(result: TrainingResult) -> dict[str, float]:
+    return {
+        "macs": float(result.macs),
+        "parameters": float(result.parameters),
+        "seconds": round(result.seconds, 3),
+        HELD_OUT_ATTR: float(result.held_out),
+    }

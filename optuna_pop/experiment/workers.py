@@ -1,0 +1,69 @@
+"""Which process runs a trial, and what becomes of the trials of a dead one."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from optuna_pop.errors import needs_extra
+
+with needs_extra("cli"):
+    import psutil
+
+OWNER_ATTR = "optuna_pop:owner"
+RETRY_ATTR = "optuna_pop:retry_of"
+
+
+def sign(trial: Trial) -> None:
+    """Write into a trial which process runs it."""
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    trial.set_user_attr(OWNER_ATTR, me)
+
+
+def recover(study: Study) -> list[int]:
+    """Fail and enqueue again the running trials whose process on this host is gone.
+
+    Trials on other hosts are left to Optuna's heartbeat, which PostgreSQL and MySQL studies have.
+
+    Returns:
+        Numbers of the trials that were recovered.
+    """
+    found = []
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        if _is_orphan(trial):
+            study.tell(trial.number, state=TrialState.FAIL)
+            requeue(study, trial)
+            found.append(trial.number)
+    return found
+
+
+def requeue(study: Study, trial: FrozenTrial) -> None:
+    """Enqueue an interrupted training again, if it had an architecture yet."""
+    if trial.params:
+        study.enqueue_trial(trial.params, user_attrs={RETRY_ATTR: trial.number})
+
+
+def requeue_interrupted(study: Study, number: int) -> None:
+    """Enqueue again what Ctrl-C or SIGTERM stopped."""
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        if trial.number == number:
+            requeue(study, trial)
+
+
+def _is_orphan(trial: FrozenTrial) -> bool:
+    owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
+    if owner is None or owner["host"] != socket.gethostname():
+        return False
+    return _started(owner["pid"]) != owner["started"]
+
+
+def _started(pid: int) -> float | None:
+    """When a process began: tells a process from a later one with the same number."""
+    try:
+        return float(round(psutil.Process(pid).create_time(), 1))
+    except psutil.Error:
+        return None
