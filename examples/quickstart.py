@@ -31,6 +31,5 @@ study.optimize(objective, n_trials=20)
 
 if __name__ == "__main__":
     for trial in sorted(study.best_trials, key=lambda t: t.values[1]):
-        print(
-            f"{trial.user_attrs['architecture']:20} {trial.values[0]:.1f} %  {trial.values[1]:.2f} ms"
-        )
+        accuracy, milliseconds = trial.values
+        print(f"{trial.user_attrs['architecture']:20} {accuracy:.1f} %  {milliseconds:.2f} ms")

@@ -20,5 +20,5 @@ DEFAULT_ENGINE = "onnxruntime"
 
 
 def console() -> Console:
-    """Return a console for results, on standard output; architectures are not highlighted."""
-    return Console(highlight=False)
+    """Return a console for results, on standard output; lines are left whole."""
+    return Console(highlight=False, soft_wrap=True)

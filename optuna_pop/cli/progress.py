@@ -1,4 +1,4 @@
-"""Progress of a search: a bar for the trainings, one for the steps of the current one, a line a finished training."""
+"""Progress of a search: a bar for the trainings, one for the current training, a line for each."""
 
 from __future__ import annotations
 

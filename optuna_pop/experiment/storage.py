@@ -10,14 +10,14 @@ from pathlib import Path
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.study import Study
+from optuna.study import Study, StudyDirection
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 
 from optuna_pop.errors import StorageError, StudyError
 from optuna_pop.ledger import check_directions
 
-DIRECTIONS = ("maximize", "minimize")
+DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 METRICS = ("accuracy (%)", "latency (ms)")
 MIN_FREE_MB = 200
 _HEARTBEAT_S = 60

@@ -58,7 +58,7 @@ def _is_orphan(trial: FrozenTrial) -> bool:
     owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
     if owner is None or owner["host"] != socket.gethostname():
         return False
-    return _started(owner["pid"]) != owner["started"]
+    return _started(int(owner["pid"])) != float(owner["started"])
 
 
 def _started(pid: int) -> float | None:
