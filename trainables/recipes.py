@@ -1,0 +1,108 @@
+"""Training recipes: how a network is trained, as a value that can be stored and compared."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna_pop.errors import InputError, UnknownNameError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecipe:
+    """SGD with momentum under the poly schedule with warm-up.
+
+    The paper (section 4.1, arXiv:1903.03777) trains its backbones with poly power 2 after warm-up
+    epochs at a constant, lower rate; weight decay spares batch norm and biases here.
+
+    Attributes:
+        epochs: Passes over the training set, warm-up included.
+        batch_size: Samples a step; what does not fill a last batch waits for the next epoch.
+        peak_lr: Learning rate of the first step after warm-up.
+        momentum: Of SGD.
+        weight_decay: On weights of convolutions and the classifier only.
+        warmup_epochs: Epochs, also a part of one, at ``warmup_lr``.
+        warmup_lr: Learning rate during warm-up.
+        poly_power: Exponent of the schedule.
+        label_smoothing: Share of the target spread over all classes.
+
+    Raises:
+        InputError: if a value cannot be used.
+    """
+
+    epochs: int
+    batch_size: int
+    peak_lr: float
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    warmup_epochs: float = 0.0
+    warmup_lr: float = 0.1
+    poly_power: float = 2.0
+    label_smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        # name: (smallest, largest, whether the smallest itself is allowed)
+        bounds = {
+            "epochs": (1, math.inf, True),
+            "batch_size": (2, math.inf, True),  # batch norm needs two samples
+            "peak_lr": (0, math.inf, False),
+            "momentum": (0, 1, True),
+            "weight_decay": (0, math.inf, True),
+            "warmup_epochs": (0, self.epochs, True),
+            "warmup_lr": (0, math.inf, True),
+            "poly_power": (0, math.inf, True),
+            "label_smoothing": (0, 1, True),
+        }
+        for name, (low, high, closed) in bounds.items():
+            value = getattr(self, name)
+            if not ((low <= value if closed else low < value) and value < high):
+                least = "at least" if closed else "above"
+                raise InputError(
+                    f"recipe: {name} must be {least} {low} and below {high} but got {value}"
+                )
+
+    def learning_rate(self, step: int, steps_per_epoch: int) -> float:
+        """Return the learning rate of a step.
+
+        With t steps behind, T in all and W of warm-up: ``warmup_lr`` while t < W, then
+        peak_lr · (1 - (t - W) / (T - W)) ** poly_power.
+
+        Args:
+            step: Steps behind, from 0.
+            steps_per_epoch: Optimiser steps in one epoch.
+        """
+        total = self.epochs * steps_per_epoch
+        warm = round(self.warmup_epochs * steps_per_epoch)
+        if step < warm:
+            return self.warmup_lr
+        left = max(0.0, 1 - (step - warm) / (total - warm))
+        return self.peak_lr * left**self.poly_power
+
+    def spec(self) -> dict[str, Any]:
+        """Describe the recipe in JSON types; equal recipes give equal descriptions."""
+        return asdict(self)
+
+
+RECIPES: dict[str, TrainingRecipe] = {
+    "digits-demo": TrainingRecipe(
+        epochs=3,
+        batch_size=64,
+        peak_lr=0.1,
+        weight_decay=1e-4,
+        warmup_epochs=0.2,
+        warmup_lr=0.02,
+    ),
+}
+"""Recipes by name."""
+
+
+def recipe(name: str) -> TrainingRecipe:
+    """Return a named recipe; ``dataclasses.replace`` changes single values.
+
+    Raises:
+        UnknownNameError: if there is no such recipe.
+    """
+    if name not in RECIPES:
+        raise UnknownNameError("recipe", name, list(RECIPES))
+    return RECIPES[name]

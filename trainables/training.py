@@ -1,0 +1,220 @@
+"""Training one architecture: from block configurations to an accuracy."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from optuna_pop.errors import DataError, InputError, needs_extra
+from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.trainables.data.base import DataSet, Split
+from optuna_pop.trainables.networks import Network, build_network, check_chain, network_size
+from optuna_pop.trainables.recipes import TrainingRecipe
+
+with needs_extra("train"):
+    import torch
+    from torch import Tensor, nn
+    from torch.nn import functional
+
+_EVALUATION_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """State after an epoch.
+
+    Attributes:
+        accuracy: Top-1 on the held-out samples, percent; NaN once training has diverged.
+        loss: Mean training loss of the epoch, nats.
+        learning_rate: Of the epoch's last step.
+    """
+
+    accuracy: float
+    loss: float
+    learning_rate: float
+
+
+OnEpoch: TypeAlias = Callable[[int, EpochMetrics], None]
+"""Called with the number of epochs done, from 1; what it raises ends the training."""
+OnProgress: TypeAlias = Callable[[int, int], None]
+"""Called after each optimiser step with the steps done and the steps in all."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingResult:
+    """What a training gives.
+
+    Attributes:
+        accuracy: Top-1 on the held-out samples after the last epoch, percent; NaN if the loss or
+            the network's output became NaN or infinite.
+        loss: Mean training loss of the last epoch, nats; not finite after divergence.
+        curve: Metrics after each epoch.
+        macs: Multiply-accumulates of one forward pass.
+        parameters: Trainable numbers.
+        seconds: Time spent, validation included, loading the data not.
+        held_out: Samples the accuracy was taken on.
+        network: The trained network, in evaluation mode.
+    """
+
+    accuracy: float
+    loss: float
+    curve: tuple[EpochMetrics, ...]
+    macs: int
+    parameters: int
+    seconds: float
+    held_out: int
+    network: Network = field(repr=False)
+
+
+def train(
+    blocks: Sequence[BlockConfig],
+    data: DataSet,
+    recipe: TrainingRecipe,
+    *,
+    seed: int,
+    on_epoch: OnEpoch | None = None,
+    progress: OnProgress | None = None,
+) -> TrainingResult:
+    """Train the network of these blocks from scratch and validate it after each epoch.
+
+    The same arguments give the same result, bit for bit, on the same processor with the same
+    number of threads; global random states are neither used nor changed.
+
+    Args:
+        blocks: Block configurations of a whole network, ending in a head.
+        data: What to train on.
+        recipe: How.
+        seed: Decides the initial weights and the order of the samples.
+        on_epoch: Called after each epoch: the place to log, and to raise for a trial pruned early.
+        progress: Called after each step, for a progress bar.
+
+    Returns:
+        Accuracy, its curve and the trained network. A loss that is not finite ends the training
+        early with accuracy NaN, which makes Optuna fail the trial.
+
+    Raises:
+        ArchitectureError: if the blocks do not chain.
+        DataError: if the blocks do not fit the data.
+        InputError: if a batch is larger than the training set.
+    """
+    check_chain(blocks)
+    _check_fit(blocks, data)
+    split = data.load()
+    steps_per_epoch = len(split.train_x) // recipe.batch_size
+    if steps_per_epoch < 1:
+        raise InputError(
+            f"batch_size {recipe.batch_size} is larger than the {len(split.train_x)} training "
+            f"samples of {data.name}: lower it"
+        )
+    start = time.perf_counter()
+    size = network_size(blocks)
+    network = build_network(blocks, seed=seed).to(memory_format=torch.channels_last)
+    steps = _steps(network, split, recipe, torch.Generator().manual_seed(seed))
+    curve: list[EpochMetrics] = []
+    total = recipe.epochs * steps_per_epoch
+    for epoch in range(1, recipe.epochs + 1):
+        losses: list[float] = []
+        network.train()
+        for _ in range(steps_per_epoch):
+            losses.append(next(steps))
+            if progress is not None:
+                progress((epoch - 1) * steps_per_epoch + len(losses), total)
+            if not math.isfinite(losses[-1]):
+                break
+        diverged = not math.isfinite(losses[-1])
+        done = (epoch - 1) * steps_per_epoch + len(losses)
+        metrics = EpochMetrics(
+            accuracy=math.nan if diverged else top1(network, split.held_out_x, split.held_out_y),
+            loss=sum(losses) / len(losses),
+            learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
+        )
+        curve.append(metrics)
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+        if math.isnan(metrics.accuracy):
+            break
+    return TrainingResult(
+        accuracy=curve[-1].accuracy,
+        loss=curve[-1].loss,
+        curve=tuple(curve),
+        macs=size.macs,
+        parameters=size.parameters,
+        seconds=time.perf_counter() - start,
+        held_out=len(split.held_out_x),
+        network=network.eval(),
+    )
+
+
+def top1(network: nn.Module, x: Tensor, y: Tensor) -> float:
+    """Return the percentage of samples whose largest logit is the label's, in evaluation mode.
+
+    Args:
+        network: Maps (n, c, h, w) to logits (n, classes); left in evaluation mode.
+        x: Images (m, c, h, w).
+        y: Labels (m,).
+
+    Returns:
+        Percent, or NaN if a logit is NaN or infinite.
+    """
+    network.eval()
+    right = 0
+    with torch.inference_mode():
+        for images, labels in zip(
+            x.split(_EVALUATION_BATCH), y.split(_EVALUATION_BATCH), strict=True
+        ):
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+            if not bool(logits.isfinite().all()):
+                return math.nan
+            right += int((logits.argmax(dim=1) == labels).sum())
+    return 100.0 * right / len(y)
+
+
+def _steps(
+    network: Network, split: Split, recipe: TrainingRecipe, generator: torch.Generator
+) -> Iterator[float]:
+    """Take one optimiser step at a time, epoch after epoch, and give the loss before each."""
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, recipe.weight_decay), lr=recipe.peak_lr, momentum=recipe.momentum
+    )
+    steps_per_epoch = len(split.train_x) // recipe.batch_size
+    for step in range(recipe.epochs * steps_per_epoch):
+        position = step % steps_per_epoch
+        if position == 0:
+            order = torch.randperm(len(split.train_x), generator=generator)
+        chosen = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.learning_rate(step, steps_per_epoch)
+        images = split.train_x[chosen].contiguous(memory_format=torch.channels_last)
+        loss = functional.cross_entropy(
+            network(images), split.train_y[chosen], label_smoothing=recipe.label_smoothing
+        )
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        yield loss.item()
+
+
+def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
+    """Divide parameters for SGD: matrices and kernels decay, batch norm and biases do not."""
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+
+
+def _check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:
+    first, last = blocks[0], blocks[-1]
+    if last.kind != "head":
+        raise DataError(
+            f"the last block is {last}: a network to train on {data.name} ends in a head"
+        )
+    if first.input_shape != data.input_shape or last.c_out != data.classes:
+        raise DataError(
+            f"the network takes {first.input_shape} and gives {last.c_out} classes, but data set "
+            f"{data.name} has {data.input_shape} and {data.classes}: make the space with "
+            f"input_shape={data.input_shape}, classes={data.classes}"
+        )
