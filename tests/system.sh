@@ -1,7 +1,8 @@
 #!/bin/sh
-# System packages that tests need, on Debian and its kin: a browser.
+# System packages that tests need, on Debian and its kin: a browser, a database server.
 set -e
 need=""
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || need="$need postgresql"
 command -v chromium >/dev/null || need="$need chromium"
 [ -n "$need" ] || exit 0
 if ! command -v apt-get >/dev/null; then
