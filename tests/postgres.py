@@ -20,7 +20,9 @@ def server() -> Iterator[str]:
     initdb = _find("initdb")
     if initdb is None:
         message = "PostgreSQL is not installed: apt-get install postgresql"
-        pytest.fail(message) if os.environ.get("CI") else pytest.skip(message)
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
     folder = Path(tempfile.mkdtemp(prefix="optuna-pop-pg-"))
     user = []
     if os.geteuid() == 0:  # PostgreSQL refuses to run as root

@@ -23,7 +23,7 @@ def test_search_of_200_prunes_as_the_transcription(request: pytest.FixtureReques
     space = OrderedSpace(
         {name: range(levels[:, i].max() + 1) for i, name in enumerate(meta["levels"])}
     )
-    place = [space.row_of_vector(tuple(vector)) for vector in levels.tolist()]
+    place = [space.row(space.architecture(tuple(vector))) for vector in levels.tolist()]
     lat, acc = np.empty(len(space)), np.empty(len(space))
     lat[place], acc[place] = rows[meta["cost"]], rows[meta["accuracy_runs"][0]]
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
-from optuna.study import Study
+from optuna.storages.journal import JournalFileBackend
+from optuna.study import Study, StudyDirection
 from optuna.trial import FixedTrial, Trial, TrialState
 
 from optuna_pop import (
@@ -23,7 +24,7 @@ from optuna_pop.errors import CostError, InputError, StudyError
 from optuna_pop.ledger import CLAIM_ATTR, Trained, trained
 
 SPACE = OrderedSpace({"width": [16, 32, 64, 128], "depth": [1, 2, 3, 4]})
-DIRECTIONS = ["maximize", "minimize"]
+DIRECTIONS = [StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE]
 
 
 def cost(architecture: OrderedArchitecture) -> float:
@@ -53,7 +54,7 @@ def storage(request: pytest.FixtureRequest, tmp_path: Path) -> object:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/study.db"
     if request.param == "journal":
-        backend = optuna.storages.journal.JournalFileBackend(str(tmp_path / "journal.log"))
+        backend = JournalFileBackend(str(tmp_path / "journal.log"))
         return optuna.storages.JournalStorage(backend)
     return optuna.storages.InMemoryStorage()
 
@@ -213,7 +214,7 @@ def test_single_accuracy_objective_works_too() -> None:
 
 @pytest.mark.parametrize("directions", [["minimize"], ["maximize", "maximize"], ["minimize"] * 2])
 def test_other_directions_are_refused_only_inside_the_space(directions: list[str]) -> None:
-    study = optuna.create_study(directions=directions, sampler=make())
+    study = optuna.create_study(directions=directions, sampler=make())  # type: ignore[arg-type]
     assert 0 <= study.ask().suggest_float("x", 0, 1) <= 1
     with pytest.raises(StudyError, match="maximize"):
         SPACE.suggest(study.ask())

@@ -1,0 +1,189 @@
+"""The whole way on real parts: profile, search, kill, resume, boundary."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from optuna.trial import TrialState
+
+from optuna_pop.experiment.objective import TrainingObjective
+from optuna_pop.experiment.workers import RETRY_ATTR
+from optuna_pop.profiling import LatencyTable
+from optuna_pop.spaces.presets import load_space
+from optuna_pop.trainables.data.digits import Digits
+from optuna_pop.trainables.recipes import TrainingRecipe
+from tests.cli.conftest import made_up_table
+
+Run = Callable[..., tuple[int, str, str]]
+SEARCH = ["search", "--space", "space.json", "--table", "latency.json"]
+URL = "sqlite:///study.db"
+
+# MLflow and SQLAlchemy leave connections to the garbage collector.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"
+)
+
+
+@contextmanager
+def opened(folder: Path) -> Iterator[optuna.Study]:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/study.db")
+    try:
+        yield optuna.load_study(study_name="pop", storage=storage)
+    finally:
+        storage.engine.dispose()
+
+
+def start(folder: Path, trials: int) -> subprocess.Popen[str]:
+    words = [*SEARCH, "--storage", URL, "--trials", str(trials)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "optuna_pop.cli", *words],
+        cwd=folder,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def wait_for_running(folder: Path, *, complete: int) -> None:
+    """Wait until a trial trains and so many are complete."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        time.sleep(0.1)
+        if not (folder / "study.db").exists():
+            continue
+        try:
+            with opened(folder) as study:
+                states = [t.state for t in study.trials if t.params or t.state.is_finished()]
+        except Exception:  # the other process is still making the schema
+            continue
+        if states.count(TrialState.COMPLETE) >= complete and TrialState.RUNNING in states:
+            return
+    pytest.fail("the search never got so far")
+
+
+def architectures(study: optuna.Study) -> list[str]:
+    complete = study.get_trials(states=(TrialState.COMPLETE,))
+    return [trial.user_attrs["architecture"] for trial in complete]
+
+
+def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
+    code, out, err = run(*SEARCH, "--storage", URL, "--trials", 2)
+    assert code == 0, err
+    assert "Boundary of study 'pop'" in out
+    assert "optuna-dashboard sqlite:///study.db" in out
+    code, out, _ = run(*SEARCH, "--storage", URL, "--trials", 3)
+    assert code == 0
+    assert "2 of 3 trainings done" in out
+    with opened(folder) as study:
+        assert len(set(architectures(study))) == len(study.trials) == 3
+        assert study.metric_names == ["accuracy (%)", "latency (ms)"]
+        table = LatencyTable.load(folder / "latency.json")
+        space = load_space("space.json")
+        for trial in study.trials:
+            blocks = space.blocks(space.from_params(trial.params))
+            assert trial.values[1] == pytest.approx(table.latency(blocks))
+            assert 0 < trial.values[0] <= 100
+        numbers = [trial.number for trial in study.trials]
+
+    client = MlflowClient("sqlite:///mlflow.db")
+    experiments = [e.experiment_id for e in client.search_experiments()]
+    runs = client.search_runs(experiments)
+    children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
+    parents = {r.info.run_id for r in runs} - {r.info.run_id for r in children}
+    assert len(parents) == 1
+    assert {r.data.tags["mlflow.parentRunId"] for r in children} == parents
+    assert len(children) == 3
+    for child in children:
+        assert child.info.status == "FINISHED"
+        curve = client.get_metric_history(child.info.run_id, "accuracy")
+        assert len(curve) > 1, "one a epoch"
+        assert {"latency_ms", "macs", "parameters"} <= child.data.metrics.keys()
+
+    code, out, _ = run("boundary", "--storage", URL, "--csv", "b.csv", "--png", "b.png")
+    assert code == 0
+    assert "comparable pairs" in out
+    with (folder / "b.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert sorted(int(row["trial"]) for row in rows) == numbers
+    assert (folder / "b.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_search_refuses_what_is_not_the_studys(folder: Path, run: Run) -> None:
+    assert run(*SEARCH, "--storage", URL, "--trials", 1)[0] == 0
+    table = (folder / "latency.json").read_text()
+    made_up_table(folder, 2.0).save(folder / "latency.json")
+    code, _, err = run(*SEARCH, "--storage", URL, "--trials", 2)
+    assert code == 2
+    assert "another table" in err
+    assert "--study" in err
+    (folder / "latency.json").write_text(table)
+    spec = (folder / "space.json").read_text()
+    (folder / "space.json").write_text(spec.replace("[1, 1, 1]", "[1, 1, 2]"))
+    made_up_table(folder).save(folder / "latency.json")
+    code, _, err = run(*SEARCH, "--storage", URL, "--trials", 2)
+    assert code == 2
+    assert "another space" in err
+    with opened(folder) as study:
+        assert len(study.trials) == 1
+
+
+def test_killed_search_loses_and_doubles_nothing(folder: Path) -> None:
+    first = start(folder, 8)
+    wait_for_running(folder, complete=1)
+    os.kill(first.pid, signal.SIGKILL)
+    first.communicate()
+    with opened(folder) as study:
+        before = architectures(study)
+        orphan = next(t for t in study.trials if t.state == TrialState.RUNNING)
+    out, err = start(folder, 8).communicate(timeout=300)
+    assert "their process had died" in out, err
+    with opened(folder) as study:
+        after = architectures(study)
+        assert len(after) == 8, "every architecture of the space: nothing is lost"
+        assert len(set(after)) == 8, "nothing is doubled"
+        assert after[: len(before)] == before
+        retried = [t for t in study.trials if t.user_attrs.get(RETRY_ATTR) == orphan.number]
+        assert [t.state for t in retried] == [TrialState.COMPLETE]
+        assert study.trials[orphan.number].state == TrialState.FAIL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> None:
+    first = start(folder, 4)
+    wait_for_running(folder, complete=0)
+    first.send_signal(number)
+    _, err = first.communicate(timeout=60)
+    assert first.returncode == 130
+    assert "same command resumes" in err
+    assert "Traceback" not in err
+    with opened(folder) as study:
+        assert [t.state for t in study.trials].count(TrialState.WAITING) == 1
+        waiting = study.get_trials(states=(TrialState.WAITING,))[0]
+        params = waiting.system_attrs["fixed_params"]
+    second = start(folder, 2)
+    second.communicate(timeout=200)
+    with opened(folder) as study:
+        assert any(t.params == params for t in study.get_trials(states=(TrialState.COMPLETE,)))
+
+
+def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> None:
+    space = load_space("space.json")
+    data = Digits(copies=1, held_out_copies=1)
+    diverges = TrainingRecipe(epochs=1, batch_size=64, peak_lr=1e30)
+    learns = TrainingRecipe(epochs=1, batch_size=64, peak_lr=0.05)
+    table = LatencyTable.load(folder / "latency.json")
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for recipe in (diverges, learns):
+        study.optimize(TrainingObjective(space, table, data, recipe), n_trials=1)
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]
