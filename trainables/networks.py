@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 from optuna_pop.errors import ArchitectureError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
@@ -49,12 +50,24 @@ class NetworkSize:
     depth: int
 
 
-def build_network(blocks: Sequence[BlockConfig], *, seed: int = 0) -> Network:
+@runtime_checkable
+class ResidualBlock(Protocol):
+    """A block that can start as its shortcut alone."""
+
+    def zero_init_residual(self) -> None:
+        """Set the weight of the last batch norm beside the shortcut to 0."""
+
+
+def build_network(
+    blocks: Sequence[BlockConfig], *, seed: int = 0, zero_init_residual: bool = False
+) -> Network:
     """Build a network, initialised as in ResNet: kaiming normal (fan out) convolutions.
 
     Args:
         blocks: Block configurations in order; any sub-sequence of a network, also a single one.
         seed: The same seed gives the same weights; torch's global random state is left alone.
+        zero_init_residual: Start residual blocks as their shortcut alone, so that depth does not
+            slow the first steps down; for short trainings.
 
     Returns:
         A network in training mode, on the CPU, from (n, *blocks[0].input_shape) to
@@ -69,6 +82,8 @@ def build_network(blocks: Sequence[BlockConfig], *, seed: int = 0) -> Network:
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if zero_init_residual and isinstance(module, ResidualBlock):
+                module.zero_init_residual()
     return network
 
 

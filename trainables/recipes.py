@@ -26,6 +26,7 @@ class TrainingRecipe:
         warmup_lr: Learning rate during warm-up.
         poly_power: Exponent of the schedule.
         label_smoothing: Share of the target spread over all classes.
+        zero_init_residual: Start residual blocks as their shortcut alone.
 
     Raises:
         InputError: if a value cannot be used.
@@ -40,6 +41,7 @@ class TrainingRecipe:
     warmup_lr: float = 0.1
     poly_power: float = 2.0
     label_smoothing: float = 0.0
+    zero_init_residual: bool = False
 
     def __post_init__(self) -> None:
         # name: (smallest, largest, whether the smallest itself is allowed)
@@ -77,7 +79,7 @@ class TrainingRecipe:
         if step < warm:
             return self.warmup_lr
         left = max(0.0, 1 - (step - warm) / (total - warm))
-        return self.peak_lr * left**self.poly_power
+        return self.peak_lr * math.pow(left, self.poly_power)
 
     def spec(self) -> dict[str, Any]:
         """Describe the recipe in JSON types; equal recipes give equal descriptions."""
@@ -92,6 +94,7 @@ RECIPES: dict[str, TrainingRecipe] = {
         weight_decay=1e-4,
         warmup_epochs=0.2,
         warmup_lr=0.02,
+        zero_init_residual=True,
     ),
 }
 """Recipes by name."""

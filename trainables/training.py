@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -75,6 +77,7 @@ def train(
     recipe: TrainingRecipe,
     *,
     seed: int,
+    threads: int = 1,
     on_epoch: OnEpoch | None = None,
     progress: OnProgress | None = None,
 ) -> TrainingResult:
@@ -88,6 +91,8 @@ def train(
         data: What to train on.
         recipe: How.
         seed: Decides the initial weights and the order of the samples.
+        threads: Of torch on the CPU during this training. More than one pays for large networks on
+            an idle machine; small ones on a busy machine get many times slower.
         on_epoch: Called after each epoch: the place to log, and to raise for a trial pruned early.
         progress: Called after each step, for a progress bar.
 
@@ -98,8 +103,10 @@ def train(
     Raises:
         ArchitectureError: if the blocks do not chain.
         DataError: if the blocks do not fit the data.
-        InputError: if a batch is larger than the training set.
+        InputError: if a batch is larger than the training set, or there is no thread.
     """
+    if threads < 1:
+        raise InputError(f"threads must be at least 1 but got {threads}")
     check_chain(blocks)
     _check_fit(blocks, data)
     split = data.load()
@@ -110,36 +117,15 @@ def train(
             f"samples of {data.name}: lower it"
         )
     start = time.perf_counter()
+    network = build_network(blocks, seed=seed, zero_init_residual=recipe.zero_init_residual)
+    generator = torch.Generator().manual_seed(seed)
+    with _threads(threads):
+        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch))
     size = network_size(blocks)
-    network = build_network(blocks, seed=seed).to(memory_format=torch.channels_last)
-    steps = _steps(network, split, recipe, torch.Generator().manual_seed(seed))
-    curve: list[EpochMetrics] = []
-    total = recipe.epochs * steps_per_epoch
-    for epoch in range(1, recipe.epochs + 1):
-        losses: list[float] = []
-        network.train()
-        for _ in range(steps_per_epoch):
-            losses.append(next(steps))
-            if progress is not None:
-                progress((epoch - 1) * steps_per_epoch + len(losses), total)
-            if not math.isfinite(losses[-1]):
-                break
-        diverged = not math.isfinite(losses[-1])
-        done = (epoch - 1) * steps_per_epoch + len(losses)
-        metrics = EpochMetrics(
-            accuracy=math.nan if diverged else top1(network, split.held_out_x, split.held_out_y),
-            loss=sum(losses) / len(losses),
-            learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
-        )
-        curve.append(metrics)
-        if on_epoch is not None:
-            on_epoch(epoch, metrics)
-        if math.isnan(metrics.accuracy):
-            break
     return TrainingResult(
         accuracy=curve[-1].accuracy,
         loss=curve[-1].loss,
-        curve=tuple(curve),
+        curve=curve,
         macs=size.macs,
         parameters=size.parameters,
         seconds=time.perf_counter() - start,
@@ -162,14 +148,50 @@ def top1(network: nn.Module, x: Tensor, y: Tensor) -> float:
     network.eval()
     right = 0
     with torch.inference_mode():
-        for images, labels in zip(
-            x.split(_EVALUATION_BATCH), y.split(_EVALUATION_BATCH), strict=True
-        ):
+        for start in range(0, len(y), _EVALUATION_BATCH):
+            images = x[start : start + _EVALUATION_BATCH]
+            labels = y[start : start + _EVALUATION_BATCH]
             logits = network(images.contiguous(memory_format=torch.channels_last))
             if not bool(logits.isfinite().all()):
                 return math.nan
             right += int((logits.argmax(dim=1) == labels).sum())
     return 100.0 * right / len(y)
+
+
+def _epochs(
+    network: Network,
+    split: Split,
+    recipe: TrainingRecipe,
+    generator: torch.Generator,
+    progress: OnProgress | None,
+    on_epoch: OnEpoch | None,
+) -> Iterator[EpochMetrics]:
+    """Train and validate epoch after epoch, up to the last or to divergence."""
+    _to_channels_last(network)
+    steps = _steps(network, split, recipe, generator)
+    steps_per_epoch = len(split.train_x) // recipe.batch_size
+    done, total = 0, recipe.epochs * steps_per_epoch
+    for epoch in range(1, recipe.epochs + 1):
+        network.train()
+        losses: list[float] = []
+        for loss in itertools.islice(steps, steps_per_epoch):
+            losses.append(loss)
+            done += 1
+            if progress is not None:
+                progress(done, total)
+            if not math.isfinite(loss):
+                break
+        finite = math.isfinite(losses[-1])
+        metrics = EpochMetrics(
+            accuracy=top1(network, split.held_out_x, split.held_out_y) if finite else math.nan,
+            loss=sum(losses) / len(losses),
+            learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
+        )
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+        yield metrics
+        if math.isnan(metrics.accuracy):
+            return
 
 
 def _steps(
@@ -204,6 +226,25 @@ def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, 
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
     ]
+
+
+def _to_channels_last(network: nn.Module) -> None:
+    """Store convolution kernels channels last, which halves the time of a step on the CPU."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            kernel = module.weight
+            kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Let torch use this many CPU threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:

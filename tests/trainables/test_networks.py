@@ -5,6 +5,7 @@ from torch import nn
 from optuna_pop.errors import ArchitectureError, UnknownNameError
 from optuna_pop.spaces import BlockConfig
 from optuna_pop.trainables import blocks
+from optuna_pop.trainables.blocks.conv import conv_bn
 from optuna_pop.trainables.networks import (
     build_network,
     count_macs,
@@ -99,6 +100,20 @@ def test_seed_decides_the_weights_and_global_randomness_is_untouched() -> None:
     )
     assert torch.equal(weights, twice)
     assert not torch.equal(weights, others)
+
+
+@pytest.mark.parametrize("channels", [4, 16])
+def test_strided_shortcut_computes_a_plain_strided_convolution(channels: int) -> None:
+    conv = conv_bn(channels, 6, kernel=1, stride=2).conv
+    plain = nn.Conv2d(channels, 6, 1, 2, bias=False)
+    plain.load_state_dict(conv.state_dict())
+    x = torch.randn(3, channels, 7, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(conv(x), plain(x))
+    conv(x).square().sum().backward()
+    plain(x).square().sum().backward()
+    torch.testing.assert_close(conv.weight.grad, plain.weight.grad)
+    with torch.no_grad():
+        torch.testing.assert_close(conv(x), plain(x))
 
 
 def test_convolutions_start_kaiming_normal() -> None:
