@@ -109,7 +109,8 @@ def train(
         raise InputError(f"threads must be at least 1 but got {threads}")
     check_chain(blocks)
     _check_fit(blocks, data)
-    split = data.load()
+    with _threads(threads):
+        split = data.load()
     steps_per_epoch = len(split.train_x) // recipe.batch_size
     if steps_per_epoch < 1:
         raise InputError(
