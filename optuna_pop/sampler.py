@@ -22,6 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.errors import ArchitectureError, CostError, InputError, OptunaPopError
 from optuna_pop.ledger import CLAIM_ATTR, Ledger, check_directions
+from optuna_pop.order.certificate import Certificate, certify
 from optuna_pop.order.search import PartialOrderSearch
 from optuna_pop.spaces.base import FloatArray, ParamValue, Space
 
@@ -223,6 +224,23 @@ class POPSampler(BaseSampler, Generic[A]):
             view.refresh(_trials(study), but=-1)
             return self.rows[view.search.pruned.mask]
 
+    def trained_rows(self, study: Study) -> frozenset[int]:
+        """Rows of the space that the study's completed trials trained."""
+        check_directions(study)
+        with self._lock:
+            view = self._view_of(study)
+            view.refresh(_trials(study), but=-1)
+            return frozenset(view.trained_rows)
+
+    def certificate(self, study: Study) -> Certificate:
+        """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""
+        check_directions(study)
+        with self._lock:
+            view = self._view_of(study)
+            view.refresh(_trials(study), but=-1)
+            trained = np.isin(self.rows, list(view.trained_rows))
+            return certify(view.search.pruned, self.costs[self.rows], trained)
+
     # --- choosing --------------------------------------------------------------------------
 
     def _choose(self, study: Study, trial: FrozenTrial) -> A:
@@ -306,6 +324,7 @@ class _StudyView(Generic[A]):
         self._space = space
         self._costs = costs
         self._added: set[int] = set()
+        self.trained_rows: set[int] = set()
 
     def refresh(self, trials: list[FrozenTrial], *, but: int) -> set[int]:
         """Take new results into the search; return the rows taken."""
@@ -323,6 +342,7 @@ class _StudyView(Generic[A]):
             row = self._space.row(architecture)
         except ArchitectureError:
             return  # Enqueued from outside the space: its cost is unknown.
+        self.trained_rows.add(row)
         self.search.add(self._space.vectors()[row], self._costs[row], accuracy)
 
     def choose(

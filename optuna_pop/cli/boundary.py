@@ -13,10 +13,10 @@ from rich.table import Table
 from optuna_pop.cli.options import DEFAULT_STORAGE, StorageOption, console
 from optuna_pop.experiment import identity
 from optuna_pop.experiment.storage import load_study
-from optuna_pop.ledger import Trained, trained
-from optuna_pop.order import check_order, staircase
+from optuna_pop.ledger import trained
+from optuna_pop.order import check_order
 from optuna_pop.order.consistency import binomial_noise
-from optuna_pop.spaces.presets import space_from_spec
+from optuna_pop.tracking.tables import boundary_rows, write_csv
 
 EXAMPLE = (
     "**Example:** optuna-pop boundary --storage sqlite:///study.db --study demo "
@@ -50,7 +50,7 @@ def report(study: Study) -> None:
     table.add_column("architecture")
     table.add_column("accuracy (%)", justify="right")
     table.add_column("latency (ms)", justify="right")
-    rows = on_boundary(found)
+    rows = boundary_rows(found)
     for entry in rows:
         table.add_row(
             str(entry.number), entry.architecture, f"{entry.accuracy:.2f}", f"{entry.costs[0]:.4f}"
@@ -58,38 +58,34 @@ def report(study: Study) -> None:
     show(table)
     show(f"{len(rows)} networks on the boundary, of {len(found)} trained.")
     _report_order(study)
-
-
-def on_boundary(found: list[Trained]) -> list[Trained]:
-    """Return the trainings that hold the boundary, in ascending cost."""
-    rows = staircase(
-        np.array([entry.costs for entry in found]), np.array([entry.accuracy for entry in found])
-    )
-    return [found[row] for row in rows]
+    _report_certificate(study)
 
 
 def write(study: Study, *, csv: Path | None = None, png: Path | None = None) -> None:
     """Write the trained networks as a table file and the boundary as a figure, where asked."""
     found = trained(study)
     if csv:
-        from optuna_pop.tracking.tables import write_csv
-
         write_csv(csv, found)
         console().print(f"Wrote {csv}")
     if png:
         from optuna_pop.tracking.figures import boundary_figure, save_figure
 
-        save_figure(boundary_figure(found), png)
+        sampler = identity.sampler_of(study)
+        pruned = None
+        if sampler is not None:
+            trained_rows = sampler.trained_rows(study)
+            rows = [r for r in sampler.pruned_rows(study).tolist() if r not in trained_rows]
+            pruned = sampler.costs[rows].tolist()
+        save_figure(boundary_figure(found, pruned=pruned), png)
         console().print(f"Wrote {png}")
 
 
 def _report_order(study: Study) -> None:
     """Print how many comparable pairs of trained networks contradict the order."""
-    spec = identity.part(study, "space")
+    space = identity.space_of(study)
     complete = [t for t in study.get_trials(deepcopy=False) if t.values is not None]
-    if spec is None or any(identity.HELD_OUT_ATTR not in trial.user_attrs for trial in complete):
+    if space is None or any(identity.HELD_OUT_ATTR not in t.user_attrs for t in complete):
         return
-    space = space_from_spec({k: v for k, v in spec.items() if k != "fingerprint"})
     held_out = int(min(trial.user_attrs[identity.HELD_OUT_ATTR] for trial in complete))
     accuracy = np.array([trial.values[0] for trial in complete])
     vectors = np.array([space.vector(space.from_params(trial.params)) for trial in complete])
@@ -100,4 +96,18 @@ def _report_order(study: Study) -> None:
         f"(largest {check.largest:.2f} points), {check.beyond_noise} beyond the noise of "
         f"{held_out} held-out samples (±{noise:.2f}): "
         f"{100 * check.share_followed:.1f}% follow the order."
+    )
+
+
+def _report_certificate(study: Study) -> None:
+    """Print how much of the space is settled."""
+    sampler = identity.sampler_of(study)
+    if sampler is None:
+        return
+    found = sampler.certificate(study)
+    console().print(
+        f"Space: {found.architectures:,} architectures in the cost range: {found.trained} "
+        f"trained, {found.pruned:,} pruned unseen, {found.open:,} open; by the order "
+        f"{100 * found.share_settled:.1f}% cannot beat this boundary by more than the tolerance "
+        f"({found.tolerance:g})."
     )

@@ -6,7 +6,6 @@ import sys
 from types import TracebackType
 from typing import Self
 
-import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from rich.console import Console
@@ -20,8 +19,8 @@ from rich.progress import (
 )
 
 from optuna_pop.ledger import trained
-from optuna_pop.order import staircase
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
+from optuna_pop.tracking.tables import boundary_rows
 
 
 class SearchProgress:
@@ -89,9 +88,4 @@ class SearchProgress:
 
 
 def _on_boundary(study: Study, number: int) -> bool:
-    history = trained(study)
-    rows = staircase(
-        np.array([entry.costs for entry in history]),
-        np.array([entry.accuracy for entry in history]),
-    )
-    return number in {history[row].number for row in rows}
+    return any(entry.number == number for entry in boundary_rows(trained(study)))

@@ -29,6 +29,7 @@ from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.tracking.dashboard import dashboard_command, describe_study
 
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
@@ -83,19 +84,26 @@ def command(
     opened = storage.open_study(storage_url, study, sampler)
     identity.bind(
         opened,
-        space={"fingerprint": found.fingerprint, **found.spec()},
-        table={
-            "fingerprint": latencies.fingerprint,
-            "device": latencies.conditions.device.name,
-            "engine": latencies.conditions.engine,
-        },
+        space=identity.describe_space(found),
+        table=identity.describe_table(latencies),
         data={"fingerprint": images.fingerprint(), "name": data, **images.spec()},
         recipe=_described(recipe, how.spec()),
+    )
+    identity.remember_settings(opened, cost_range=bounds, tolerance=tolerance)
+    describe_study(
+        opened,
+        searched={
+            "space": f"{found}, {len(sampler.rows):,} of them in the cost range",
+            "device": latencies.conditions.device.name,
+            "engine": latencies.conditions.engine,
+            "data": data,
+            "recipe": recipe,
+        },
     )
     objective = TrainingObjective(found, latencies, images, how, seed, StudyRuns(opened))
     _run(opened, objective, sampler, trials, patience)
     boundary.report(opened)
-    console().print(f"Next: optuna-dashboard {storage_url}  (Pareto front of study {study!r})")
+    console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
 
 
 def _run(
@@ -108,6 +116,7 @@ def _run(
     recovered = workers.recover(study)
     if recovered:
         console().print(f"Enqueued again, as their process had died: trials {recovered}")
+        objective.runs.close_orphans()
     done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     if done:
         console().print(f"Resuming study {study.study_name!r}: {done} of {trials} trainings done.")

@@ -1,4 +1,7 @@
-"""What a study was made for, kept in the study: its space, latency table, data and recipe."""
+"""What a study was made for, kept in the study: its space, latency table, data and recipe.
+
+So any process that can open the study can rebuild its sampler and read its results.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,17 @@ from typing import Any
 
 from optuna.study import Study
 
-from optuna_pop.errors import StudyError
+from optuna_pop.errors import OptunaPopError, StudyError
+from optuna_pop.profiling import LatencyTable
+from optuna_pop.sampler import POPSampler
+from optuna_pop.spaces.base import Space
+from optuna_pop.spaces.presets import space_from_spec
 
 HELD_OUT_ATTR = "held_out_samples"
 """User attribute of a trial: the number of samples its accuracy was taken on."""
 
 _PREFIX = "optuna_pop:"
+_CONTENT = "content"  # the part of a part that is too long for a message
 _MENDS = {
     "space": "give the space it was made with",
     "table": "give the latency table it was made with",
@@ -48,11 +56,65 @@ def bind(study: Study, **parts: dict[str, Any]) -> None:
             study.set_user_attr(_PREFIX + name, part)
 
 
-def part(study: Study, name: str) -> dict[str, Any] | None:
-    """Return what a study says of one of its parts, None if nothing."""
-    found = study.user_attrs.get(_PREFIX + name)
-    return found if isinstance(found, dict) else None
+def describe_space(space: Space[Any]) -> dict[str, Any]:
+    """Describe a space so that a study can be tied to it."""
+    return {"fingerprint": space.fingerprint, **space.spec()}
+
+
+def describe_table(table: LatencyTable) -> dict[str, Any]:
+    """Describe a latency table, with its whole content, so that a study can be tied to it."""
+    return {
+        "fingerprint": table.fingerprint,
+        "device": table.conditions.device.name,
+        "engine": table.conditions.engine,
+        _CONTENT: table.model_dump(mode="json", by_alias=True),
+    }
+
+
+def remember_settings(
+    study: Study, *, cost_range: tuple[float, float] | None, tolerance: float
+) -> None:
+    """Write down how the sampler was last set; these may change from one run to the next."""
+    bounds = None if cost_range is None else [_json_bound(bound) for bound in cost_range]
+    settings = {"cost_range": bounds, "tolerance": tolerance}
+    study.set_user_attr(_PREFIX + "settings", settings)
+
+
+def space_of(study: Study) -> Space[Any] | None:
+    """Rebuild the space a study was made for; None if it does not say."""
+    spec = study.user_attrs.get(_PREFIX + "space")
+    if spec is None:
+        return None
+    return space_from_spec({k: v for k, v in spec.items() if k != "fingerprint"})
+
+
+def sampler_of(study: Study) -> POPSampler[Any] | None:
+    """Rebuild the sampler that searched a study; None if the study does not hold enough."""
+    space, table = space_of(study), study.user_attrs.get(_PREFIX + "table", {}).get(_CONTENT)
+    settings = study.user_attrs.get(_PREFIX + "settings")
+    if space is None or table is None or settings is None:
+        return None
+    bounds = settings["cost_range"]
+    try:
+        return POPSampler(
+            space,
+            cost=LatencyTable.model_validate(table),
+            cost_range=None if bounds is None else (bounds[0], _float_bound(bounds[1])),
+            tolerance=settings["tolerance"],
+        )
+    except (OptunaPopError, ValueError) as error:
+        raise StudyError(
+            f"study {study.study_name!r} cannot be read by this optuna-pop: {error}"
+        ) from error
+
+
+def _json_bound(bound: float) -> float | None:
+    return bound if bound < float("inf") else None  # JSON has no infinity
+
+
+def _float_bound(bound: float | None) -> float:
+    return float("inf") if bound is None else bound
 
 
 def _words(part: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in part.items())
+    return ", ".join(f"{name}={value}" for name, value in part.items() if name != _CONTENT)

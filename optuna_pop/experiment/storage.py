@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study, StudyDirection
@@ -18,7 +20,6 @@ from optuna_pop.errors import StorageError, StudyError
 from optuna_pop.ledger import check_directions
 
 DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
-METRICS = ("accuracy (%)", "latency (ms)")
 MIN_FREE_MB = 200
 _HEARTBEAT_S = 60
 
@@ -44,12 +45,11 @@ def open_study(url: str, name: str, sampler: BaseSampler | None = None) -> Study
             study = optuna.create_study(
                 study_name=name, storage=storage, sampler=sampler, directions=DIRECTIONS
             )
-            study.set_metric_names(list(METRICS))
     check_directions(study)
     if len(study.directions) != len(DIRECTIONS):
         raise StudyError(
-            f"study {name!r} has {len(study.directions)} objectives instead of "
-            f"{', '.join(METRICS)}: choose another --study name"
+            f"study {name!r} has {len(study.directions)} objective(s) instead of accuracy and "
+            "latency: choose another --study name"
         )
     return study
 
@@ -87,12 +87,14 @@ def open_storage(url: str, *, must_exist: bool = False) -> RDBStorage:
         if parsed.get_backend_name() == "sqlite":
             _check_file(parsed, must_exist=must_exist)
             return RDBStorage(url, engine_kwargs={"connect_args": {"timeout": 60}})
-        return RDBStorage(
-            url,
-            engine_kwargs={"pool_pre_ping": True},
-            heartbeat_interval=_HEARTBEAT_S,
-            heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
-        )
+        with warnings.catch_warnings():  # the only heartbeat there is
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            return RDBStorage(
+                url,
+                engine_kwargs={"pool_pre_ping": True},
+                heartbeat_interval=_HEARTBEAT_S,
+                heartbeat_stale_trial_callback=RetryHeartbeatStaleTrialCallback(max_retry=2),
+            )
 
 
 def require_space(folder: Path) -> None:
