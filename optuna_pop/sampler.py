@@ -8,28 +8,27 @@ order like any other.
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Sequence
-from typing import Any, Generic, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import TrialPruned
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_pop.errors import ArchitectureError, CostError, InputError, OptunaPopError
-from optuna_pop.ledger import CLAIM_ATTR, Ledger, check_directions
+from optuna_pop.claims import all_trials, reserve, write_claim
+from optuna_pop.errors import InputError, OptunaPopError
+from optuna_pop.ledger import Ledger, check_directions
 from optuna_pop.order.certificate import Certificate, certify
 from optuna_pop.order.search import PartialOrderSearch
-from optuna_pop.spaces.base import FloatArray, ParamValue, Space
+from optuna_pop.spaces.base import ParamValue, Space
+from optuna_pop.spaces.costs import Cost, costs_of, rows_within
+from optuna_pop.study_view import StudyView
 
 A = TypeVar("A")
-
-_PATIENCE_S = 10.0  # how long an undecided claim of another worker is waited for
-_POLL_S = 0.01
 
 
 class SpaceExhaustedError(TrialPruned, OptunaPopError):
@@ -37,48 +36,6 @@ class SpaceExhaustedError(TrialPruned, OptunaPopError):
 
     Optuna records the trial that met it as pruned, and ``Study.optimize`` ends.
     """
-
-
-@runtime_checkable
-class CostModel(Protocol):
-    """Knows every architecture's cost before training, as ``LatencyTable`` does."""
-
-    def costs(self, space: Space[Any]) -> FloatArray:
-        """Return the cost of every architecture, shape (n,)."""
-
-
-Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
-
-
-def costs_of(space: Space[A], cost: Cost[A]) -> FloatArray:
-    """Evaluate a cost over a whole space.
-
-    Args:
-        space: n architectures.
-        cost: A latency table or other ``CostModel``, a function of the architecture, or n numbers
-            in the sequence of ``space.vectors()``.
-
-    Returns:
-        Shape (n,), finite.
-
-    Raises:
-        CostError: if there are not n finite numbers.
-    """
-    if isinstance(cost, CostModel):
-        costs = cost.costs(space)
-    elif callable(cost):
-        costs = np.array([cost(space.at(row)) for row in range(len(space))], dtype=np.float64)
-    else:
-        costs = np.asarray(cost, dtype=np.float64)
-    if costs.shape != (len(space),):
-        raise CostError(
-            f"cost must give one number for each of the {len(space)} architectures but has the "
-            f"shape {costs.shape}"
-        )
-    if not np.isfinite(costs).all():
-        row = int(np.flatnonzero(~np.isfinite(costs))[0])
-        raise CostError(f"the cost of {space.at(row)} is {costs[row]}: it must be a finite number")
-    return costs
 
 
 class POPSampler(BaseSampler, Generic[A]):
@@ -130,14 +87,14 @@ class POPSampler(BaseSampler, Generic[A]):
             raise InputError(f"max_failures must be at least 1 but got {max_failures}")
         self.space = space
         self.costs = costs_of(space, cost)
-        self.rows = _rows_within(self.costs, cost_range)
+        self.rows = rows_within(self.costs, cost_range)
         self.tolerance = tolerance
         self._max_failures = max_failures
         self._distributions = space.distributions()
         self._fallback = fallback or RandomSampler(seed=seed)
         self._rng = np.random.default_rng(seed)
         self._lock = threading.RLock()
-        self._view: _StudyView[A] | None = None
+        self._view: StudyView[A] | None = None
         self._chosen: dict[int, dict[str, ParamValue]] = {}  # trial id -> parameters
 
     # --- Optuna's interface ----------------------------------------------------------------
@@ -198,7 +155,11 @@ class POPSampler(BaseSampler, Generic[A]):
         self._fallback.after_trial(study, trial, state, values)
         with self._lock:
             ours = self._chosen.pop(trial._trial_id, None) is not None
-            if ours and state != TrialState.FAIL and not self._left_after(study, trial, values):
+            if (
+                ours
+                and state != TrialState.FAIL
+                and not self._left_after(study, trial, state, values)
+            ):
                 _stop(study)
 
     def reseed_rng(self) -> None:
@@ -213,7 +174,7 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
-            taken = view.refresh(_trials(study), but=-1)
+            taken = view.refresh(all_trials(study), but=-1)
             return not len(view.search.left(taken))
 
     def pruned_rows(self, study: Study) -> NDArray[np.intp]:
@@ -221,7 +182,7 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
-            view.refresh(_trials(study), but=-1)
+            view.refresh(all_trials(study), but=-1)
             return self.rows[view.search.pruned.mask]
 
     def trained_rows(self, study: Study) -> frozenset[int]:
@@ -229,7 +190,7 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
-            view.refresh(_trials(study), but=-1)
+            view.refresh(all_trials(study), but=-1)
             return frozenset(view.trained_rows)
 
     def certificate(self, study: Study) -> Certificate:
@@ -237,65 +198,48 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
-            view.refresh(_trials(study), but=-1)
+            view.refresh(all_trials(study), but=-1)
             trained = np.isin(self.rows, list(view.trained_rows))
             return certify(view.search.pruned, self.costs[self.rows], trained)
 
     # --- choosing --------------------------------------------------------------------------
 
     def _choose(self, study: Study, trial: FrozenTrial) -> A:
-        """Reserve an architecture so that no other worker trains it.
-
-        Claims live in the study. Both of two workers that claim the same architecture at the same
-        moment see the other's claim when they read again: the higher trial number gives way at
-        once, the lower one waits for that, and gives way if the higher one was already sure.
-        """
+        """Choose and reserve an architecture, so that no other worker trains it."""
         check_directions(study)
         view = self._view_of(study)
         while True:
-            taken = view.refresh(_trials(study), but=trial.number)
+            taken = view.refresh(all_trials(study), but=trial.number)
             row = view.choose(taken, self._rng, _fixed_params(study, trial))
-            self._claim(study, trial, row, sure=False)
             if row is None:
+                write_claim(study, trial, None, sure=False)
                 _stop(study)
                 raise SpaceExhaustedError(
                     f"nothing is left to train in study {study.study_name!r}: all of "
                     f"{len(self.rows):,} architectures are trained, pruned, running or given up"
                 )
-            if self._outlasts_rivals(study, trial, view.ledger, row):
-                self._claim(study, trial, row, sure=True)
+            if reserve(study, trial, view.ledger, row):
                 return self.space.at(row)
 
-    def _outlasts_rivals(
-        self, study: Study, trial: FrozenTrial, ledger: Ledger[A], row: int
+    def _left_after(
+        self,
+        study: Study,
+        trial: FrozenTrial,
+        state: TrialState,
+        values: Sequence[float] | None,
     ) -> bool:
-        deadline = time.monotonic() + _PATIENCE_S
-        while True:
-            rivals = ledger.rivals(_trials(study), row, but=trial.number)
-            if not rivals:
-                return True
-            if any(r.number < trial.number or _is_sure(r) for r in rivals):
-                return False
-            if time.monotonic() > deadline:
-                return False  # A worker died between claim and certainty; leave it the row.
-            time.sleep(_POLL_S)
-
-    def _claim(self, study: Study, trial: FrozenTrial, row: int | None, *, sure: bool) -> None:
-        study._storage.set_trial_system_attr(trial._trial_id, CLAIM_ATTR, [row, sure])
-
-    def _left_after(self, study: Study, trial: FrozenTrial, values: Sequence[float] | None) -> bool:
         view = self._view_of(study)
-        taken = view.refresh(_trials(study), but=-1)  # holds the trial itself too
-        if values is not None:
+        taken = view.refresh(all_trials(study), but=-1)  # holds the trial itself too
+        if state == TrialState.COMPLETE and values is not None:
             view.add(trial.number, view.ledger.architecture(trial), values[0])
         return bool(len(view.search.left(taken)))
 
-    def _view_of(self, study: Study) -> _StudyView[A]:
+    def _view_of(self, study: Study) -> StudyView[A]:
         key = (study._storage, study._study_id)
         if self._view is None or self._view.key != key:
             search = PartialOrderSearch(self.space.vectors(), self.costs, self.rows, self.tolerance)
             ledger = Ledger(self.space, self._max_failures)
-            self._view = _StudyView(key, self.space, self.costs, search, ledger)
+            self._view = StudyView(key, self.space, self.costs, search, ledger)
         return self._view
 
     def __getstate__(self) -> dict[str, Any]:
@@ -307,86 +251,9 @@ class POPSampler(BaseSampler, Generic[A]):
         self._lock = threading.RLock()
 
 
-class _StudyView(Generic[A]):
-    """A study as the search sees it; may be thrown away at any time."""
-
-    def __init__(
-        self,
-        key: tuple[Any, int],
-        space: Space[A],
-        costs: FloatArray,
-        search: PartialOrderSearch,
-        ledger: Ledger[A],
-    ) -> None:
-        self.key = key
-        self.search = search
-        self.ledger = ledger
-        self._space = space
-        self._costs = costs
-        self._added: set[int] = set()
-        self.trained_rows: set[int] = set()
-
-    def refresh(self, trials: list[FrozenTrial], *, but: int) -> set[int]:
-        """Take new results into the search; return the rows taken."""
-        holdings = self.ledger.read(trials, but=but)
-        for number, architecture, accuracy in holdings.observations:
-            self.add(number, architecture, accuracy)
-        return holdings.taken
-
-    def add(self, number: int, architecture: A | None, accuracy: float) -> None:
-        """Take one result into the search, once."""
-        if number in self._added or architecture is None:
-            return
-        self._added.add(number)
-        try:
-            row = self._space.row(architecture)
-        except ArchitectureError:
-            return  # Enqueued from outside the space: its cost is unknown.
-        self.trained_rows.add(row)
-        self.search.add(self._space.vectors()[row], self._costs[row], accuracy)
-
-    def choose(
-        self, taken: set[int], rng: np.random.Generator, fixed: dict[str, ParamValue]
-    ) -> int | None:
-        """Choose a row; with parameters fixed by an enqueued trial, one that has them if any."""
-        if not fixed:
-            return self.search.choose(taken, rng)
-        left = rng.permutation(self.search.left(taken))
-        for row in left.tolist():
-            if fixed.items() <= self._space.params(self._space.at(row)).items():
-                return cast("int", row)
-        return int(left[0]) if len(left) else None
-
-
-def _rows_within(costs: FloatArray, cost_range: tuple[float, float] | None) -> NDArray[np.intp]:
-    if cost_range is None:
-        return np.arange(len(costs))
-    low, high = cost_range
-    if not low <= high:
-        raise CostError(f"cost_range ({low}, {high}) is empty: T_min must not exceed T_max")
-    rows = np.flatnonzero((costs >= low) & (costs <= high))
-    if not len(rows):
-        raise CostError(
-            f"no architecture costs between {low} and {high}: the space ranges from "
-            f"{costs.min():.6g} to {costs.max():.6g}"
-        )
-    return rows
-
-
-def _trials(study: Study) -> list[FrozenTrial]:
-    return study._storage.get_all_trials(study._study_id, deepcopy=False)
-
-
 def _fixed_params(study: Study, trial: FrozenTrial) -> dict[str, ParamValue]:
     attrs = study._storage.get_trial_system_attrs(trial._trial_id)
     return cast("dict[str, ParamValue]", attrs.get("fixed_params", {}))
-
-
-def _is_sure(rival: FrozenTrial) -> bool:
-    if rival.state != TrialState.RUNNING:
-        return True  # trained already, or enqueued
-    claim = rival.system_attrs.get(CLAIM_ATTR)
-    return claim is None or bool(claim[1])
 
 
 def _stop(study: Study) -> None:

@@ -87,6 +87,8 @@ class TrainingRecipe:
 
 
 RECIPES: dict[str, TrainingRecipe] = {
+    # Seconds a network: to see that a set-up works, not to compare architectures.
+    "digits-smoke": TrainingRecipe(epochs=1, batch_size=256, peak_lr=0.1),
     "digits-demo": TrainingRecipe(
         epochs=3,
         batch_size=64,

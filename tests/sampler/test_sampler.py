@@ -254,7 +254,7 @@ def test_bad_settings(kwargs: dict[str, object], error: type[Exception], message
 def test_a_claim_that_never_became_sure_does_not_block_forever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("optuna_pop.sampler._PATIENCE_S", 0.05)
+    monkeypatch.setattr("optuna_pop.claims._PATIENCE_S", 0.05)
     space = PoolSpace(np.array([[0], [1]]))
     sampler = POPSampler(space, cost=[1.0, 2.0], seed=0)
     study = optuna.create_study(directions=DIRECTIONS, sampler=sampler)

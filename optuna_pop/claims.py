@@ -1,0 +1,55 @@
+"""Reservation of architectures among workers, kept in the study's own trials.
+
+A worker writes its claim into its trial and reads all trials again. Of two workers that claim the
+same architecture at the same moment each sees the other's claim, because each wrote before it
+looked, whatever the storage. The higher trial number gives way at once; the lower one waits for
+that, and gives way itself if the higher one was already sure, having looked before the lower wrote.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TypeVar
+
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from optuna_pop.ledger import CLAIM_ATTR, Ledger
+
+A = TypeVar("A")
+
+_PATIENCE_S = 10.0  # how long an undecided claim of another worker is waited for
+_POLL_S = 0.01
+
+
+def all_trials(study: Study) -> list[FrozenTrial]:
+    """Read the trials of a study afresh from its storage."""
+    return study._storage.get_all_trials(study._study_id, deepcopy=False)
+
+
+def reserve(study: Study, trial: FrozenTrial, ledger: Ledger[A], row: int) -> bool:
+    """Claim a row for a trial; whether the claim held."""
+    write_claim(study, trial, row, sure=False)
+    deadline = time.monotonic() + _PATIENCE_S
+    while True:
+        rivals = ledger.rivals(all_trials(study), row, but=trial.number)
+        if not rivals:
+            write_claim(study, trial, row, sure=True)
+            return True
+        if any(rival.number < trial.number or _is_sure(rival) for rival in rivals):
+            return False
+        if time.monotonic() > deadline:
+            return False  # A worker died between claim and certainty; leave it the row.
+        time.sleep(_POLL_S)
+
+
+def write_claim(study: Study, trial: FrozenTrial, row: int | None, *, sure: bool) -> None:
+    """Write a claim into a trial; None takes an earlier one back."""
+    study._storage.set_trial_system_attr(trial._trial_id, CLAIM_ATTR, [row, sure])
+
+
+def _is_sure(rival: FrozenTrial) -> bool:
+    if rival.state != TrialState.RUNNING:
+        return True  # trained already, or enqueued
+    claim = rival.system_attrs.get(CLAIM_ATTR)
+    return claim is None or bool(claim[1])

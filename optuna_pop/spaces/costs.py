@@ -1,0 +1,76 @@
+"""Costs of a whole space, known before any training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from optuna_pop.errors import CostError
+from optuna_pop.spaces.base import FloatArray, Space
+
+A = TypeVar("A")
+
+
+@runtime_checkable
+class CostModel(Protocol):
+    """Knows every architecture's cost before training, as ``LatencyTable`` does."""
+
+    def costs(self, space: Space[Any]) -> FloatArray:
+        """Return the cost of every architecture, shape (n,)."""
+
+
+Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
+
+
+def costs_of(space: Space[A], cost: Cost[A]) -> FloatArray:
+    """Evaluate a cost over a whole space.
+
+    Args:
+        space: n architectures.
+        cost: A latency table or other ``CostModel``, a function of the architecture, or n numbers
+            in the sequence of ``space.vectors()``.
+
+    Returns:
+        Shape (n,), finite.
+
+    Raises:
+        CostError: if there are not n finite numbers.
+    """
+    if isinstance(cost, CostModel):
+        costs = cost.costs(space)
+    elif callable(cost):
+        costs = np.array([cost(space.at(row)) for row in range(len(space))], dtype=np.float64)
+    else:
+        costs = np.asarray(cost, dtype=np.float64)
+    if costs.shape != (len(space),):
+        raise CostError(
+            f"cost must give one number for each of the {len(space)} architectures but has the "
+            f"shape {costs.shape}"
+        )
+    if not np.isfinite(costs).all():
+        row = int(np.flatnonzero(~np.isfinite(costs))[0])
+        raise CostError(f"the cost of {space.at(row)} is {costs[row]}: it must be a finite number")
+    return costs
+
+
+def rows_within(costs: FloatArray, cost_range: tuple[float, float] | None) -> NDArray[np.intp]:
+    """Rows of Ŝ: architectures whose cost lies in [T_min, T_max], all without a range.
+
+    Raises:
+        CostError: if the range is empty or holds no architecture.
+    """
+    if cost_range is None:
+        return np.arange(len(costs))
+    low, high = cost_range
+    if not low <= high:
+        raise CostError(f"cost_range ({low}, {high}) is empty: T_min must not exceed T_max")
+    rows = np.flatnonzero((costs >= low) & (costs <= high))
+    if not len(rows):
+        raise CostError(
+            f"no architecture costs between {low} and {high}: the space ranges from "
+            f"{costs.min():.6g} to {costs.max():.6g}"
+        )
+    return rows

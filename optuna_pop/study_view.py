@@ -1,0 +1,66 @@
+"""A study as the search sees it: its results under the order, what is taken, what is left."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar, cast
+
+import numpy as np
+from optuna.trial import FrozenTrial
+
+from optuna_pop.errors import ArchitectureError
+from optuna_pop.ledger import Ledger
+from optuna_pop.order.search import PartialOrderSearch
+from optuna_pop.spaces.base import FloatArray, ParamValue, Space
+
+A = TypeVar("A")
+
+
+class StudyView(Generic[A]):
+    """A study as the search sees it; may be thrown away at any time."""
+
+    def __init__(
+        self,
+        key: tuple[Any, int],
+        space: Space[A],
+        costs: FloatArray,
+        search: PartialOrderSearch,
+        ledger: Ledger[A],
+    ) -> None:
+        self.key = key
+        self.search = search
+        self.ledger = ledger
+        self._space = space
+        self._costs = costs
+        self._added: set[int] = set()
+        self.trained_rows: set[int] = set()
+
+    def refresh(self, trials: list[FrozenTrial], *, but: int) -> set[int]:
+        """Take new results into the search; return the rows taken."""
+        holdings = self.ledger.read(trials, but=but)
+        for number, architecture, accuracy in holdings.observations:
+            self.add(number, architecture, accuracy)
+        return holdings.taken
+
+    def add(self, number: int, architecture: A | None, accuracy: float) -> None:
+        """Take one result into the search, once."""
+        if number in self._added or architecture is None:
+            return
+        self._added.add(number)
+        try:
+            row = self._space.row(architecture)
+        except ArchitectureError:
+            return  # Enqueued from outside the space: its cost is unknown.
+        self.trained_rows.add(row)
+        self.search.add(self._space.vectors()[row], self._costs[row], accuracy)
+
+    def choose(
+        self, taken: set[int], rng: np.random.Generator, fixed: dict[str, ParamValue]
+    ) -> int | None:
+        """Choose a row; with parameters fixed by an enqueued trial, one that has them if any."""
+        if not fixed:
+            return self.search.choose(taken, rng)
+        left = rng.permutation(self.search.left(taken))
+        for row in left.tolist():
+            if fixed.items() <= self._space.params(self._space.at(row)).items():
+                return cast("int", row)
+        return int(left[0]) if len(left) else None
