@@ -52,22 +52,22 @@ class NetworkSize:
 
 @runtime_checkable
 class ResidualBlock(Protocol):
-    """A block that can start as its shortcut alone."""
+    """A block whose part beside the shortcut can start with less weight."""
 
-    def zero_init_residual(self) -> None:
-        """Set the weight of the last batch norm beside the shortcut to 0."""
+    def weigh_residual(self, weight: float) -> None:
+        """Set the weight of the last batch norm beside the shortcut."""
 
 
 def build_network(
-    blocks: Sequence[BlockConfig], *, seed: int = 0, zero_init_residual: bool = False
+    blocks: Sequence[BlockConfig], *, seed: int = 0, residual_init: float = 1.0
 ) -> Network:
     """Build a network, initialised as in ResNet: kaiming normal (fan out) convolutions.
 
     Args:
         blocks: Block configurations in order; any sub-sequence of a network, also a single one.
         seed: The same seed gives the same weights; torch's global random state is left alone.
-        zero_init_residual: Start residual blocks as their shortcut alone, so that depth does not
-            slow the first steps down; for short trainings.
+        residual_init: Weight that the last batch norm beside each shortcut starts with. Below
+            the usual 1, depth slows the first steps down less; 0 starts from shortcuts alone.
 
     Returns:
         A network in training mode, on the CPU, from (n, *blocks[0].input_shape) to
@@ -82,8 +82,8 @@ def build_network(
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-            if zero_init_residual and isinstance(module, ResidualBlock):
-                module.zero_init_residual()
+            if residual_init != 1 and isinstance(module, ResidualBlock):
+                module.weigh_residual(residual_init)
     return network
 
 

@@ -26,7 +26,7 @@ class TrainingRecipe:
         warmup_lr: Learning rate during warm-up.
         poly_power: Exponent of the schedule.
         label_smoothing: Share of the target spread over all classes.
-        zero_init_residual: Start residual blocks as their shortcut alone.
+        residual_init: Weight that residual blocks start with beside their shortcut.
 
     Raises:
         InputError: if a value cannot be used.
@@ -41,7 +41,7 @@ class TrainingRecipe:
     warmup_lr: float = 0.1
     poly_power: float = 2.0
     label_smoothing: float = 0.0
-    zero_init_residual: bool = False
+    residual_init: float = 1.0
 
     def __post_init__(self) -> None:
         # name: (smallest, largest, whether the smallest itself is allowed)
@@ -55,6 +55,7 @@ class TrainingRecipe:
             "warmup_lr": (0, math.inf, True),
             "poly_power": (0, math.inf, True),
             "label_smoothing": (0, 1, True),
+            "residual_init": (0, math.inf, True),
         }
         for name, (low, high, closed) in bounds.items():
             value = getattr(self, name)
@@ -96,7 +97,7 @@ RECIPES: dict[str, TrainingRecipe] = {
         weight_decay=1e-4,
         warmup_epochs=0.2,
         warmup_lr=0.02,
-        zero_init_residual=True,
+        residual_init=0.2,
     ),
 }
 """Recipes by name."""

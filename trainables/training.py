@@ -118,7 +118,7 @@ def train(
             f"samples of {data.name}: lower it"
         )
     start = time.perf_counter()
-    network = build_network(blocks, seed=seed, zero_init_residual=recipe.zero_init_residual)
+    network = build_network(blocks, seed=seed, residual_init=recipe.residual_init)
     generator = torch.Generator().manual_seed(seed)
     with _threads(threads):
         curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch))

@@ -147,7 +147,7 @@ def test_weight_decay_spares_batch_norm_and_biases() -> None:
 
 
 def test_residual_blocks_may_start_as_their_shortcut() -> None:
-    network = build_network(BLOCKS, zero_init_residual=True).eval()
+    network = build_network(BLOCKS, residual_init=0.0).eval()
     x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0))
     block = network[2]
     with torch.no_grad():

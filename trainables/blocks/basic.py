@@ -34,9 +34,9 @@ class BasicBlock(nn.Module):
         if stride != 1 or c_in != c_out:
             self.shortcut = conv_bn(c_in, c_out, kernel=1, stride=stride)
 
-    def zero_init_residual(self) -> None:
-        """Start as the shortcut alone: weight 0 in the last batch norm beside it."""
-        nn.init.zeros_(self.conv2.get_parameter("bn.weight"))
+    def weigh_residual(self, weight: float) -> None:
+        """Start with this weight in the last batch norm beside the shortcut."""
+        nn.init.constant_(self.conv2.get_parameter("bn.weight"), weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, c_in, h_in, w_in) to (n, c_out, h_out, w_out)."""
