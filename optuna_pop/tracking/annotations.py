@@ -75,9 +75,12 @@ def label_points(
     texts = [_short(text) for text in words]
     boxes = place(texts)
     numbered = None in boxes
-    if numbered:
+    if numbered:  # first only where there is no room, then all of them
         texts = [t if box else n for t, box, n in zip(texts, boxes, numbers, strict=True)]
         boxes = place(texts)
+        if None in boxes:
+            texts = list(numbers)
+            boxes = place(texts)
     to_data = axes.transData.inverted().transform
     for point, text, box in zip(pixels, texts, boxes, strict=True):
         if box is None:

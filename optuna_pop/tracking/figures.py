@@ -134,11 +134,11 @@ def _prepare(axes: Axes, drawn: Sequence[Trained], pruned: Sequence[float]) -> N
     else:
         span = (high - low) or abs(high) or 1.0
         axes.set_xlim(low - 0.14 * span, high + 0.05 * span)
-        axes.xaxis.set_major_locator(MaxNLocator(8))
+        axes.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
     bottom, top = float(accuracy.min()), float(accuracy.max())
     span = (top - bottom) or 0.1 * abs(top) or 1.0
     axes.set_ylim(bottom - 0.08 * span, top + 0.13 * span)
-    axes.yaxis.set_major_locator(MaxNLocator(8))
+    axes.yaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 2.5, 5, 10]))
     axes.grid(visible=True, color="#eaeef2", linewidth=1)
     axes.set_axisbelow(True)
     axes.tick_params(colors=_MUTED, labelsize=11, length=0, pad=6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import urllib.error
@@ -39,6 +40,8 @@ def connect(tracking_uri: str | None = None) -> tuple[MlflowClient, str]:
     """
     with needs_extra("mlflow"):
         import mlflow
+    # Else it would print links between a search's progress bars, with the password of an address.
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     # MLflow's own default may be a file store that it then refuses; ours is always a database.
     configured = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
     uri = tracking_uri or (mlflow.get_tracking_uri() if configured else DEFAULT_URI)
