@@ -54,6 +54,10 @@ class DataError(InputError):
     """A data set is missing, damaged or does not fit the space."""
 
 
+class OrderWarning(UserWarning):
+    """The trained architectures contradict the order too much to prune on it."""
+
+
 class MissingExtraError(OptunaPopError, ImportError):
     """An optional dependency is not installed."""
 

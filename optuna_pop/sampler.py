@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,9 @@ from optuna_pop.claims import all_trials, reserve, write_claim
 from optuna_pop.errors import InputError, OptunaPopError
 from optuna_pop.ledger import Ledger, check_directions
 from optuna_pop.order.certificate import Certificate, certify
-from optuna_pop.order.search import PartialOrderSearch
+from optuna_pop.order.search import PartialOrderSearch, uniform
+from optuna_pop.order.tolerance import OrderEvidence
+from optuna_pop.selection import ByGain
 from optuna_pop.spaces.base import ParamValue, Space
 from optuna_pop.spaces.costs import Cost, costs_of, rows_within
 from optuna_pop.study_view import StudyView
@@ -52,7 +54,11 @@ class POPSampler(BaseSampler, Generic[A]):
         cost_range: (T_min, T_max), bounds of the cost in its own unit, ends included; the whole
             space by default.
         tolerance: τ ≥ 0 in units of accuracy: by how much a smaller network may come out better
-            than a larger one, from noise, before pruning trusts the order.
+            than a larger one, from noise, before pruning trusts the order. By default it is
+            estimated from the trained; where the order plainly does not hold, nothing is pruned.
+        selection: "gain" trains what is expected to add most to the area under the boundary;
+            "uniform" draws from all that is left, which with ``tolerance=0`` is the paper's
+            Algorithm 1.
         seed: Of the random choices.
         fallback: Sampler for parameters that are not the space's; random by default.
         max_failures: After so many failed trials an architecture is given up.
@@ -76,19 +82,23 @@ class POPSampler(BaseSampler, Generic[A]):
         *,
         cost: Cost[A],
         cost_range: tuple[float, float] | None = None,
-        tolerance: float = 0.0,
+        tolerance: float | None = None,
+        selection: Literal["gain", "uniform"] = "gain",
         seed: int | None = None,
         fallback: BaseSampler | None = None,
         max_failures: int = 2,
     ) -> None:
-        if not tolerance >= 0:
+        if tolerance is not None and not tolerance >= 0:
             raise InputError(f"tolerance must be at least 0 but got {tolerance}")
+        if selection not in ("gain", "uniform"):
+            raise InputError(f"selection must be 'gain' or 'uniform' but got {selection!r}")
         if max_failures < 1:
             raise InputError(f"max_failures must be at least 1 but got {max_failures}")
         self.space = space
         self.costs = costs_of(space, cost)
         self.rows = rows_within(self.costs, cost_range)
         self.tolerance = tolerance
+        self.selection = selection
         self._max_failures = max_failures
         self._distributions = space.distributions()
         self._fallback = fallback or RandomSampler(seed=seed)
@@ -174,8 +184,7 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
-            taken = view.refresh(all_trials(study), but=-1)
-            return not len(view.search.left(taken))
+            return view.search.exhausted(view.refresh(all_trials(study), but=-1))
 
     def pruned_rows(self, study: Study) -> NDArray[np.intp]:
         """Rows of the space in P, the set pruned by the trials completed so far."""
@@ -183,7 +192,7 @@ class POPSampler(BaseSampler, Generic[A]):
         with self._lock:
             view = self._view_of(study)
             view.refresh(all_trials(study), but=-1)
-            return self.rows[view.search.pruned.mask]
+            return self.rows[view.search.mask]
 
     def trained_rows(self, study: Study) -> frozenset[int]:
         """Rows of the space that the study's completed trials trained."""
@@ -193,13 +202,23 @@ class POPSampler(BaseSampler, Generic[A]):
             view.refresh(all_trials(study), but=-1)
             return frozenset(view.trained_rows)
 
+    def order_evidence(self, study: Study) -> OrderEvidence:
+        """What the study's comparable pairs say of the order, and the tolerance they suggest."""
+        check_directions(study)
+        with self._lock:
+            view = self._view_of(study)
+            view.refresh(all_trials(study), but=-1)
+            return view.search.evidence
+
     def certificate(self, study: Study) -> Certificate:
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""
         check_directions(study)
         with self._lock:
             view = self._view_of(study)
             view.refresh(all_trials(study), but=-1)
-            trained = np.isin(self.rows, list(view.trained_rows))
+            view.search.settle_tolerance()
+            trained = np.zeros(len(self.rows), dtype=np.bool_)
+            trained[view.search.positions(view.trained_rows)] = True
             return certify(view.search.pruned, self.costs[self.rows], trained)
 
     # --- choosing --------------------------------------------------------------------------
@@ -232,14 +251,15 @@ class POPSampler(BaseSampler, Generic[A]):
         taken = view.refresh(all_trials(study), but=-1)  # holds the trial itself too
         if state == TrialState.COMPLETE and values is not None:
             view.add(trial.number, view.ledger.architecture(trial), values[0])
-        return bool(len(view.search.left(taken)))
+        return not view.search.exhausted(taken)
 
     def _view_of(self, study: Study) -> StudyView[A]:
         key = (study._storage, study._study_id)
         if self._view is None or self._view.key != key:
             search = PartialOrderSearch(self.space.vectors(), self.costs, self.rows, self.tolerance)
             ledger = Ledger(self.space, self._max_failures)
-            self._view = StudyView(key, self.space, self.costs, search, ledger)
+            chooser = ByGain() if self.selection == "gain" else uniform
+            self._view = StudyView(key, self.space, self.costs, search, ledger, chooser)
         return self._view
 
     def __getstate__(self) -> dict[str, Any]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
 from optuna.trial import FrozenTrial
 
-from optuna_pop.errors import ArchitectureError
+from optuna_pop.errors import ArchitectureError, OrderWarning
 from optuna_pop.ledger import Ledger
-from optuna_pop.order.search import PartialOrderSearch
+from optuna_pop.order.search import Chooser, PartialOrderSearch
 from optuna_pop.spaces.base import FloatArray, ParamValue, Space
 
 A = TypeVar("A")
@@ -25,12 +26,15 @@ class StudyView(Generic[A]):
         costs: FloatArray,
         search: PartialOrderSearch,
         ledger: Ledger[A],
+        chooser: Chooser,
     ) -> None:
         self.key = key
         self.search = search
         self.ledger = ledger
         self._space = space
         self._costs = costs
+        self._chooser = chooser
+        self._warned = False
         self._added: set[int] = set()
         self.trained_rows: set[int] = set()
 
@@ -51,16 +55,32 @@ class StudyView(Generic[A]):
         except ArchitectureError:
             return  # Enqueued from outside the space: its cost is unknown.
         self.trained_rows.add(row)
-        self.search.add(self._space.vectors()[row], self._costs[row], accuracy)
+        self.search.add(row, self._space.vectors()[row], self._costs[row], accuracy)
 
     def choose(
         self, taken: set[int], rng: np.random.Generator, fixed: dict[str, ParamValue]
     ) -> int | None:
         """Choose a row; with parameters fixed by an enqueued trial, one that has them if any."""
         if not fixed:
-            return self.search.choose(taken, rng)
-        left = rng.permutation(self.search.left(taken))
+            self._warn_of_broken_order()
+            return self.search.choose(taken, rng, self._chooser)
+        left = rng.permutation(self.search.rows[self.search.left(self.search.positions(taken))])
         for row in left.tolist():
             if fixed.items() <= self._space.params(self._space.at(row)).items():
                 return cast("int", row)
         return int(left[0]) if len(left) else None
+
+    def _warn_of_broken_order(self) -> None:
+        """Say once that pruning is off, with the evidence."""
+        if self._warned or not self.search.estimates or not self.search.evidence.broken:
+            return
+        self._warned = True
+        found = self.search.evidence
+        warnings.warn(
+            f"the order does not hold here, so nothing is pruned on it: {found.contradictions} of "
+            f"{found.pairs} comparable pairs of trained architectures contradict it, by up to "
+            f"{found.largest:.4g}; check that every parameter's values go from weakest to "
+            "strongest, or give a tolerance",
+            OrderWarning,
+            stacklevel=2,
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -105,9 +106,13 @@ def _report_certificate(study: Study) -> None:
     if sampler is None:
         return
     found = sampler.certificate(study)
-    console().print(
+    text = (
         f"Space: {found.architectures:,} architectures in the cost range: {found.trained} "
-        f"trained, {found.pruned:,} pruned unseen, {found.open:,} open; by the order "
-        f"{100 * found.share_settled:.1f}% cannot beat this boundary by more than the tolerance "
-        f"({found.tolerance:g})."
+        f"trained, {found.pruned:,} pruned unseen, {found.open:,} open"
     )
+    if isfinite(found.tolerance):
+        text += (
+            f"; by the order {100 * found.share_settled:.1f}% cannot beat this boundary by more "
+            f"than the tolerance ({found.tolerance:.3g} points)"
+        )
+    console().print(text + ".")

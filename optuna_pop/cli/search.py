@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import signal
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,13 @@ EXAMPLE = (
 )
 
 
+class Selection(StrEnum):
+    """How the next architecture is chosen."""
+
+    gain = "gain"
+    uniform = "uniform"
+
+
 def command(
     space: SpaceOption = "demo",
     data: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
@@ -56,8 +64,12 @@ def command(
         str | None, typer.Option(help="T_min:T_max in milliseconds, e.g. 1:5; either may be empty.")
     ] = None,
     tolerance: Annotated[
-        float, typer.Option(help="Points by which noise may contradict the order.")
-    ] = 0.0,
+        float | None,
+        typer.Option(help="Points by which noise may contradict the order; else estimated."),
+    ] = None,
+    selection: Annotated[
+        Selection, typer.Option(help="Train by expected gain, or uniformly as in the paper.")
+    ] = Selection.gain,
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many trainings without a change.")
     ] = None,
@@ -80,7 +92,14 @@ def command(
     how = recipes.recipe(recipe)
     bounds = _bounds(cost_range)
     latencies = _table(table or Path(f"{study}.latency.json"), found, engine, seed)
-    sampler = POPSampler(found, cost=latencies, cost_range=bounds, tolerance=tolerance, seed=seed)
+    sampler = POPSampler(
+        found,
+        cost=latencies,
+        cost_range=bounds,
+        tolerance=tolerance,
+        selection=selection.value,
+        seed=seed,
+    )
     opened = storage.open_study(storage_url, study, sampler)
     identity.bind(
         opened,

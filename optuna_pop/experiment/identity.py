@@ -72,7 +72,7 @@ def describe_table(table: LatencyTable) -> dict[str, Any]:
 
 
 def remember_settings(
-    study: Study, *, cost_range: tuple[float, float] | None, tolerance: float
+    study: Study, *, cost_range: tuple[float, float] | None, tolerance: float | None
 ) -> None:
     """Write down how the sampler was last set; these may change from one run to the next."""
     bounds = None if cost_range is None else [_json_bound(bound) for bound in cost_range]

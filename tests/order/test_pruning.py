@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optuna_pop.order import PartialOrderSearch, PrunedSet, precedes
+from optuna_pop.order.search import uniform
 from tests.order import algorithm1
 
 GRID = np.array(list(itertools.product(range(3), range(3), range(2))), dtype=np.int16)
@@ -102,16 +103,17 @@ def test_refuses_what_would_poison_the_bounds() -> None:
 
 def test_choice_is_uniform_over_what_is_left() -> None:
     search = PartialOrderSearch(GRID, np.arange(N, dtype=float), np.arange(N), 0.0)
-    search.add(GRID[-1], float(N - 1), 60.0)
-    search.add(GRID[0], 0.0, 60.0)  # equally good and faster: all between are pruned
-    assert search.left(set()).tolist() == [N - 1]
-    assert search.choose({N - 1}, np.random.default_rng(0)) is None
+    search.add(N - 1, GRID[-1], float(N - 1), 60.0)
+    search.add(0, GRID[0], 0.0, 60.0)  # equally good and faster: all between are pruned
+    assert search.left(search.positions(set())).tolist() == [N - 1]
+    assert search.choose({N - 1}, np.random.default_rng(0), uniform) is None
+    assert search.exhausted({N - 1})
 
     fresh = PartialOrderSearch(GRID, np.ones(N), np.arange(3, N), 0.0)
     rng = np.random.default_rng(0)
-    drawn = [fresh.choose({3, 4}, rng) for _ in range(20_000)]
+    drawn = [fresh.choose({0, 3, 4}, rng, uniform) for _ in range(5_000)]
     counts = np.bincount(np.array(drawn), minlength=N)
     assert counts[:5].sum() == 0
-    expected = 20_000 / (N - 5)
+    expected = 5_000 / (N - 5)
     # Chi-square with 12 degrees of freedom stays below 45 but once in 10^5 seeds.
     assert ((counts[5:] - expected) ** 2 / expected).sum() < 45

@@ -28,7 +28,7 @@ def test_search_of_200_prunes_as_the_transcription(request: pytest.FixtureReques
     lat[place], acc[place] = rows[meta["cost"]], rows[meta["accuracy_runs"][0]]
 
     for tolerance in (0.0, 0.5):
-        sampler = POPSampler(space, cost=lat, tolerance=tolerance, seed=1)
+        sampler = POPSampler(space, cost=lat, tolerance=tolerance, selection="uniform", seed=1)
         study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
         trained: list[int] = []
         for _ in range(200):

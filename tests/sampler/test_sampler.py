@@ -42,7 +42,9 @@ def objective(trial: Trial) -> tuple[float, float]:
 
 
 def make(seed: int = 0, **kwargs: object) -> POPSampler[OrderedArchitecture]:
-    return POPSampler(SPACE, cost=cost, seed=seed, **kwargs)  # type: ignore[arg-type]
+    """Algorithm 1 unless told otherwise."""
+    settings = {"tolerance": 0.0, "selection": "uniform", **kwargs}
+    return POPSampler(SPACE, cost=cost, seed=seed, **settings)  # type: ignore[arg-type]
 
 
 def create(sampler: POPSampler[OrderedArchitecture], **kwargs: object) -> Study:
