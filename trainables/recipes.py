@@ -91,11 +91,11 @@ RECIPES: dict[str, TrainingRecipe] = {
     # Seconds a network: to see that a set-up works, not to compare architectures.
     "digits-smoke": TrainingRecipe(epochs=1, batch_size=256, peak_lr=0.1),
     "digits-demo": TrainingRecipe(
-        epochs=3,
+        epochs=2,
         batch_size=64,
         peak_lr=0.1,
         weight_decay=1e-4,
-        warmup_epochs=0.2,
+        warmup_epochs=0.1,
         warmup_lr=0.02,
         residual_init=0.2,
     ),

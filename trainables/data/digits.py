@@ -52,13 +52,13 @@ class Digits(DataSet):
     """
 
     size: int = 32
-    copies: int = 8
+    copies: int = 12
     held_out_share: float = 0.3
     held_out_copies: int = 6
-    rotation: float = 60.0
-    scale: tuple[float, float] = (0.4, 1.0)
-    shift: float = 0.2
-    noise: float = 0.3
+    rotation: float = 30.0
+    scale: tuple[float, float] = (0.6, 1.0)
+    shift: float = 0.15
+    noise: float = 0.2
     seed: int = 0
 
     name: ClassVar[str] = "digits"
