@@ -33,7 +33,7 @@ def test_names_are_listed_without_loading_torch() -> None:
     ],
 )  # fmt: skip
 def test_a_missing_package_says_what_to_install(package: str, code: str) -> None:
-    done = _run(f"import sys\nsys.modules[{package!r}] = None\n{code}")
+    done = _run(f"import sys, optuna_pop\nsys.modules[{package!r}] = None\n{code}")
     assert (
         f"{package} is not installed; get it with: pip install 'optuna-pop[train]'" in done.stderr
     )
