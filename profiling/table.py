@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from optuna_pop.errors import MissingBlockError, StorageError, TableError, needs_extra
+from optuna_pop.files import write_whole
 from optuna_pop.profiling.records import (
     BlockKey,
     Conditions,
@@ -28,7 +29,6 @@ from optuna_pop.profiling.records import (
     Statistic,
     Verification,
 )
-from optuna_pop.profiling.storing import write_whole
 from optuna_pop.spaces.base import Space
 from optuna_pop.spaces.blocks import BlockConfig
 

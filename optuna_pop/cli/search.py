@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import signal
 from enum import StrEnum
 from pathlib import Path
@@ -143,6 +144,7 @@ def _run(
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     callbacks: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
     with SearchProgress(study, done, trials) as progress:
         objective.on_start, objective.on_step = progress.started, progress.step

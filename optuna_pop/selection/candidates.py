@@ -29,15 +29,15 @@ class VectorIndex:
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
         draws = np.random.default_rng(20190619).integers(2**63, size=vectors.shape[1])
-        self._multipliers = draws.astype(np.uint64) * np.uint64(2) + np.uint64(1)
+        self._multipliers = [np.uint64(2 * int(draw) + 1) for draw in draws]
         codes = self._codes(vectors)  # (n,)
         self._rows = np.argsort(codes)
         self._codes_sorted = codes[self._rows]
 
     def _codes(self, vectors: Vectors) -> NDArray[np.uint64]:
         codes = np.zeros(len(vectors), dtype=np.uint64)
-        for column, multiplier in zip(vectors.T, self._multipliers.tolist(), strict=True):
-            codes += column.astype(np.int64).astype(np.uint64) * np.uint64(multiplier)
+        for column, multiplier in zip(vectors.T, self._multipliers, strict=True):
+            codes += column.astype(np.int64).astype(np.uint64) * multiplier
         return codes
 
     def find(self, vectors: Vectors) -> Rows:

@@ -89,7 +89,7 @@ def write_note(study: Study, body: str) -> None:
         MissingExtraError: if optuna-dashboard is not installed.
     """
     with needs_extra("dashboard"):
-        from optuna_dashboard import (  # type: ignore[import-untyped]
+        from optuna_dashboard import (
             get_note,
             save_note,
         )

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from optuna_pop.errors import InputError, needs_extra
+from optuna_pop.files import write_whole
 from optuna_pop.ledger import Trained
-from optuna_pop.tracking.files import write_atomically
 from optuna_pop.tracking.labels import FloatArray
 from optuna_pop.tracking.tables import boundary_rows
 
@@ -96,7 +96,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     metadata = {"Date": None} if kind == ".svg" else {"Software": "optuna-pop"}
     figure.savefig(content, format=kind[1:], dpi=figure.dpi, metadata=metadata)
-    write_atomically(path, content.getvalue())
+    write_whole(path, content.getvalue())
 
 
 def _title(held: int, drawn: int) -> str:

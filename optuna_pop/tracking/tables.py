@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from optuna_pop.errors import InputError
+from optuna_pop.files import write_whole
 from optuna_pop.ledger import Trained
 from optuna_pop.order import staircase
-from optuna_pop.tracking.files import write_atomically
 
 
 def boundary_rows(trained: Sequence[Trained]) -> list[Trained]:
@@ -51,4 +51,4 @@ def write_csv(
     for entry in trained:
         on_boundary = "true" if entry.number in held else "false"
         rows.writerow([entry.number, entry.architecture, entry.accuracy, *entry.costs, on_boundary])
-    write_atomically(path, text.getvalue().encode())
+    write_whole(path, text.getvalue())

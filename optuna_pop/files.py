@@ -10,10 +10,10 @@ from pathlib import Path
 from optuna_pop.errors import StorageError
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Replace a file's content; whatever happens, the path holds the old or the new text.
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Replace a file's content; whatever happens, the path holds the old or the new one.
 
-    The text goes to a new file in the same folder, is forced to disk, and takes the old file's
+    It goes to a new file in the same folder, is forced to disk, and takes the old file's
     place in one step. Folders that are missing are made.
 
     Raises:
@@ -23,8 +23,8 @@ def write_whole(path: Path, text: str) -> None:
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with partial.open("xb") as file:
+            file.write(content if isinstance(content, bytes) else content.encode())
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
