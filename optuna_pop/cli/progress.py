@@ -44,7 +44,7 @@ class SearchProgress:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True, highlight=False),
+            console=Console(stderr=True, highlight=False, soft_wrap=True),
             disable=not sys.stderr.isatty(),
             transient=True,
         )

@@ -85,6 +85,9 @@ def command(
     from optuna_pop.trainables import recipes
     from optuna_pop.trainables.data import DATA_SETS
 
+    # The bars and lines of this command say what their logs would repeat.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     found = load_space(space)
     if not isinstance(found, BackboneSpace):
         raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
@@ -143,8 +146,6 @@ def _run(
     if done >= trials or sampler.is_exhausted(study):
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     callbacks: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
     with SearchProgress(study, done, trials) as progress:
         objective.on_start, objective.on_step = progress.started, progress.step

@@ -28,7 +28,7 @@ class VectorIndex:
 
     def __init__(self, vectors: Vectors) -> None:
         self._vectors = vectors
-        draws = np.random.default_rng(20190619).integers(2**63, size=vectors.shape[1])
+        draws = np.random.default_rng(20190619).integers(2**63, size=(vectors.shape[1],))
         self._multipliers = [np.uint64(2 * int(draw) + 1) for draw in draws]
         codes = self._codes(vectors)  # (n,)
         self._rows = np.argsort(codes)
