@@ -76,8 +76,15 @@ def needs_extra(extra: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         top = (error.name or "").partition(".")[0]
-        if not top or top == "optuna_pop" or importlib.util.find_spec(top) is not None:
+        if not top or top == "optuna_pop" or _is_installed(top):
             raise  # A broken installation or our own mistake, not a missing extra.
         raise MissingExtraError(
             f"{top} is not installed; get it with: pip install 'optuna-pop[{extra}]'"
         ) from error
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return importlib.util.find_spec(package) is not None
+    except (ValueError, ModuleNotFoundError):  # blocked by whoever imports us
+        return False
