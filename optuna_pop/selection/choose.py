@@ -51,7 +51,7 @@ class SelectionOptions:
     spread: int = 1500
     near: int = 1000
     trained: int = 400
-    budget: int = 240_000
+    budget: int = 160_000
 
 
 @dataclass(frozen=True)
@@ -88,8 +88,9 @@ class Selector:
 
     def __post_init__(self) -> None:
         self.scaling = Scaling.of(self.vectors, self.costs)
-        self._scaled: NDArray[np.float32] = np.empty(self.costs.shape, dtype=np.float32)
-        self._scaled[:] = self.scaling.costs(self.costs)
+        self._scaled = self.scaling.costs(self.costs).astype(np.float32)  # (n, k)
+        total = self._scaled.sum(axis=1)  # (n,)
+        self._extremes = np.array([total.argmin(), total.argmax()])
         self._pool = CandidatePool(self.vectors, self._scaled)
         self.surrogate = Surrogate(self.scaling)
         self._fitted_at = 0
@@ -135,15 +136,14 @@ class Selector:
         return rows[left], lo[left], hi[left]
 
     def _start(self, used: Rows, rng: np.random.Generator, order: Order | None) -> int | None:
-        extremes = np.array([self._scaled.sum(axis=1).argmin(), self._scaled.sum(axis=1).argmax()])
         if len(used) >= self.options.start + 2:
             return None
-        for row in extremes:
+        for row in self._extremes:
             if row not in used and len(self._left(np.array([row]), used, order)[0]):
                 return int(row)
         middle = (np.arange(self.options.start) + 0.5) / self.options.start
         width = 0.5 / self.options.start
-        have = self._scaled[np.setdiff1d(used, extremes), 0]
+        have = self._scaled[np.setdiff1d(used, self._extremes), 0]
         for centre in middle[np.argsort(np.abs(middle - 0.5), kind="stable")[::-1]]:
             if (np.abs(have - centre) <= width).any():
                 continue
@@ -196,9 +196,8 @@ class Selector:
         rows, mean = self._condition(known, accuracy, pending)
         area = Area.under(self._scaled[rows].astype(np.float64), mean, float(mean.min()))
         used = np.concatenate([known, pending])
-        few = min(
-            1.0, self.options.budget / (len(rows) * (self.options.spread + self.options.near))
-        )
+        all_pairs = len(rows) * (self.options.spread + self.options.near)
+        few = min(1.0, self.options.budget / all_pairs)
         drawn = self._pool.spread(int(self.options.spread * few), rng)
         height = area.at(self._scaled[rows].astype(np.float64))
         holders = rows[mean >= height - 1e-12][:64]

@@ -32,7 +32,7 @@ from optuna_pop.selection.warping import Warp
 
 FloatArray: TypeAlias = NDArray[np.float64]
 
-_POINTS_LOG2 = 8  # Sobol points for several costs
+_POINTS_LOG2 = 9  # Sobol points for several costs
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,7 @@ class Area:
         if costs.shape[1] == 1:
             return cls._staircase(costs[:, 0], height, floor)
         points = qmc.Sobol(costs.shape[1], scramble=False).random_base2(_POINTS_LOG2)  # (s, k)
+        points = points + 0.5 / len(points)  # else they lean towards 0
         reached = (costs[:, None] <= points).all(axis=2)  # (b, s)
         f = np.where(reached, np.maximum(height, floor)[:, None], floor).max(axis=0)  # (s,)
         return cls(points, np.full(len(points), 1.0 / len(points)), f, exact=False)

@@ -216,9 +216,8 @@ class Surrogate:
         x = self._x
         if len(z) > _FIT_ROWS:
             keep = np.argsort(-z, kind="stable")
-            keep = np.concatenate(
-                [keep[: _FIT_ROWS // 2], keep[_FIT_ROWS // 2 :: max(len(z) // 100, 1)]]
-            )
+            best, rest = keep[: _FIT_ROWS // 2], keep[_FIT_ROWS // 2 :]
+            keep = np.concatenate([best, rest[:: -(-2 * len(rest) // _FIT_ROWS)]])
             x, z = x[keep], z[keep]
         posterior = _Posterior(x, z, self._d, self.prior)
         start = posterior.mean

@@ -51,8 +51,8 @@ class Digits(DataSet):
         InputError: if a setting cannot be used.
     """
 
-    size: int = 32
-    copies: int = 12
+    size: int = 48
+    copies: int = 10
     held_out_share: float = 0.3
     held_out_copies: int = 6
     rotation: float = 30.0
