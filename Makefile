@@ -52,7 +52,7 @@ $(VENV)/.all: $(VENV)/bin/python pyproject.toml setup.cfg constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.all
-	@$(PIP) -e '.[all,dev]'
+	@$(PIP) -e '.[dev]'
 	@touch $@
 
 clean:
