@@ -28,7 +28,7 @@ venv: $(VENV)/.all
 
 test: $(VENV)/.dev
 	@sh tests/system.sh
-	@$(BIN)/python -m pytest -n 2 $(if $(TABLES),--tables $(TABLES))
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(if $(TABLES),--tables=$(TABLES))
 	@echo "All tests passed. Next: CONTRIBUTING.md says how to add a block, data set, engine or space."
 
 check: $(VENV)/.dev

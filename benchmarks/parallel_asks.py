@@ -1,6 +1,6 @@
 """Workers that ask at the same moment on one database never train the same architecture twice.
 
-python -m benchmarks.parallel_asks --storage postgresql+psycopg://user@host/db --workers 8 --asks 200
+python -m benchmarks.parallel_asks --storage postgresql+psycopg://USER@HOST/DB
 """
 
 from __future__ import annotations

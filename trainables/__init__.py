@@ -7,5 +7,5 @@ Importing this package loads nothing heavy; torch is loaded by the modules that 
 * ``export``: the same sequence as an ONNX model, for latency measurement and deployment.
 * ``data``: named data sets.
 * ``recipes``: named training recipes.
-* ``training``: ``train`` one architecture.
+* ``training`` and ``metrics``: ``train`` one architecture and validate it.
 """

@@ -13,15 +13,14 @@ from typing import TypeAlias
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.trainables.data.base import DataSet, Split
+from optuna_pop.trainables.metrics import top1
 from optuna_pop.trainables.networks import Network, build_network, check_chain, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
 
 with needs_extra("train"):
     import torch
-    from torch import Tensor, nn
+    from torch import nn
     from torch.nn import functional
-
-_EVALUATION_BATCH = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,30 +132,6 @@ def train(
         held_out=len(split.held_out_x),
         network=network.eval(),
     )
-
-
-def top1(network: nn.Module, x: Tensor, y: Tensor) -> float:
-    """Return the percentage of samples whose largest logit is the label's, in evaluation mode.
-
-    Args:
-        network: Maps (n, c, h, w) to logits (n, classes); left in evaluation mode.
-        x: Images (m, c, h, w).
-        y: Labels (m,).
-
-    Returns:
-        Percent, or NaN if a logit is NaN or infinite.
-    """
-    network.eval()
-    right = 0
-    with torch.inference_mode():
-        for start in range(0, len(y), _EVALUATION_BATCH):
-            images = x[start : start + _EVALUATION_BATCH]
-            labels = y[start : start + _EVALUATION_BATCH]
-            logits = network(images.contiguous(memory_format=torch.channels_last))
-            if not bool(logits.isfinite().all()):
-                return math.nan
-            right += int((logits.argmax(dim=1) == labels).sum())
-    return 100.0 * right / len(y)
 
 
 def _epochs(

@@ -9,9 +9,10 @@ from optuna_pop.errors import ArchitectureError, DataError, InputError
 from optuna_pop.spaces import BackboneArchitecture, BackboneSpace
 from optuna_pop.trainables import training
 from optuna_pop.trainables.data import DataSet, Split
+from optuna_pop.trainables.metrics import top1
 from optuna_pop.trainables.networks import build_network, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
-from optuna_pop.trainables.training import EpochMetrics, top1, train
+from optuna_pop.trainables.training import EpochMetrics, train
 
 # Fewer than 8 channels: what oneDNN issue 6035 crashes on, see PointwiseConv.
 SPACE = BackboneSpace((4, 8), (1, 1, 1), input_shape=(1, 32, 32), classes=3)
