@@ -16,7 +16,7 @@ from optuna_pop.spaces.grid import OrderedSpace
 
 def _demo() -> BackboneSpace:
     return BackboneSpace(
-        widths=(8, 16, 32, 64), max_depths=(2, 2, 2), input_shape=(1, 32, 32), classes=10
+        widths=(8, 16, 32, 64), max_depths=(2, 2, 2), input_shape=(1, 48, 48), classes=10
     )
 
 

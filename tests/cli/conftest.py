@@ -15,12 +15,13 @@ from optuna_pop.cli import main
 from optuna_pop.profiling import Conditions, LatencyRecord, LatencyTable
 from optuna_pop.profiling.records import DeviceRecord
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.trainables.data.digits import Digits
 
 SPACE = {
     "space": "backbone",
     "widths": [4, 8],
     "max_depths": [1, 1, 1],
-    "input_shape": [1, 32, 32],
+    "input_shape": list(Digits().input_shape),
     "classes": 10,
 }
 

@@ -55,7 +55,7 @@ def test_search_refuses(folder: Path, run: Run, arguments: list[str], words: lis
         (lambda text: text[: len(text) // 2], ["latency.json", "optuna-pop profile"]),
         (lambda text: text.replace('"schema_version": 1', '"schema_version": 99'), ["99"]),
         (lambda text: text.replace("optuna-pop/latency-table", "recipe-book"), ["recipe-book"]),
-        (lambda text: json.dumps(_without_a_block(json.loads(text))), ["head 4x1x1->10x1x1"]),
+        (lambda text: json.dumps(_without_a_block(json.loads(text))), ["head 4x2x2->10x1x1"]),
     ],
     ids=["cut short", "schema version", "schema", "block missing"],
 )
@@ -70,7 +70,7 @@ def test_search_refuses_a_bad_table(
 
 
 def _without_a_block(content: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
-    del content["blocks"]["head 4x1x1->10x1x1"]
+    del content["blocks"]["head 4x2x2->10x1x1"]
     return content
 
 
