@@ -4,7 +4,7 @@ Li, Zhou, Pan, Feng, "Partial Order Pruning: for Best Speed/Accuracy Trade-off i
 Architecture Search", CVPR 2019, arXiv:1903.03777.
 """
 
-from optuna_pop.callbacks import StopWhenBoundaryUnchanged
+from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
 from optuna_pop.errors import OptunaPopError
 from optuna_pop.sampler import POPSampler, SpaceExhaustedError
 from optuna_pop.spaces import (
@@ -33,4 +33,5 @@ __all__ = [
     "Space",
     "SpaceExhaustedError",
     "StopWhenBoundaryUnchanged",
+    "StopWhenGainBelow",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -9,6 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_pop.errors import InputError, StudyError
 from optuna_pop.ledger import Trained, trained
 from optuna_pop.order.boundary import staircase
+from optuna_pop.sampler import POPSampler
 
 
 class StopWhenBoundaryUnchanged:
@@ -35,6 +38,37 @@ class StopWhenBoundaryUnchanged:
         if trial.state != TrialState.COMPLETE:
             return
         if boundary_age(trained(study)) >= self.trainings:
+            study.stop()
+
+
+class StopWhenGainBelow:
+    """Ends ``optimize`` when the best candidate is expected to lift the boundary too little.
+
+    Args:
+        sampler: The study's, with ``selection="gain"``.
+        points: Mean lift of the boundary over log-cost, in units of accuracy.
+        trainings: So many choices in a row must stay below; one may be a slip of the surrogate.
+
+    Raises:
+        InputError: if a number cannot be used.
+    """
+
+    def __init__(self, sampler: POPSampler[Any], points: float, trainings: int = 3) -> None:
+        if not points > 0 or trainings < 1:
+            raise InputError(
+                f"points must be above 0 and trainings at least 1 but got {points}, {trainings}"
+            )
+        self.sampler = sampler
+        self.points = points
+        self.trainings = trainings
+        self._below = 0
+
+    def __call__(self, study: Study, trial: FrozenTrial) -> None:
+        """Stop the study if little is to be gained."""
+        if trial.state != TrialState.COMPLETE:
+            return
+        self._below = self._below + 1 if self.sampler.expected_gain < self.points else 0
+        if self._below >= self.trainings:
             study.stop()
 
 

@@ -7,6 +7,7 @@ order like any other.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from typing import Any, Generic, Literal, TypeVar, cast
@@ -201,6 +202,17 @@ class POPSampler(BaseSampler, Generic[A]):
             view = self._view_of(study)
             view.refresh(all_trials(study), but=-1)
             return frozenset(view.trained_rows)
+
+    @property
+    def expected_gain(self) -> float:
+        """Expected gain of the last choice: mean lift of the boundary over log-cost, in accuracy.
+
+        NaN before the first choice by gain: the search begins with a few spread over cost.
+        """
+        chooser = self._view.chooser if self._view is not None else None
+        if not isinstance(chooser, ByGain) or chooser.last is None:
+            return math.nan
+        return chooser.last.gain
 
     def order_evidence(self, study: Study) -> OrderEvidence:
         """What the study's comparable pairs say of the order, and the tolerance they suggest."""

@@ -33,7 +33,7 @@ class StudyView(Generic[A]):
         self.ledger = ledger
         self._space = space
         self._costs = costs
-        self._chooser = chooser
+        self.chooser = chooser
         self._warned = False
         self._added: set[int] = set()
         self.trained_rows: set[int] = set()
@@ -63,7 +63,7 @@ class StudyView(Generic[A]):
         """Choose a row; with parameters fixed by an enqueued trial, one that has them if any."""
         if not fixed:
             self._warn_of_broken_order()
-            return self.search.choose(taken, rng, self._chooser)
+            return self.search.choose(taken, rng, self.chooser)
         left = rng.permutation(self.search.rows[self.search.left(self.search.positions(taken))])
         for row in left.tolist():
             if fixed.items() <= self._space.params(self._space.at(row)).items():

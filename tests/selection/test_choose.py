@@ -6,8 +6,8 @@ import numpy as np
 import optuna
 import pytest
 
-from optuna_pop import OrderedSpace, POPSampler
-from optuna_pop.errors import OrderWarning
+from optuna_pop import OrderedSpace, POPSampler, StopWhenGainBelow
+from optuna_pop.errors import InputError, OrderWarning
 from optuna_pop.selection import SelectionOptions, Selector
 from optuna_pop.selection.candidates import VectorIndex
 
@@ -141,3 +141,20 @@ def test_resumed_search_knows_what_the_first_one_learnt() -> None:
     fresh: POPSampler[object] = POPSampler(SPACE, cost=COSTS[:, 0], seed=0)  # type: ignore[arg-type]
     assert fresh.pruned_rows(study).tolist() == sampler.pruned_rows(study).tolist()
     assert fresh.certificate(study).trained == 30
+
+
+def test_search_stops_when_little_is_left_to_gain() -> None:
+    sampler: POPSampler[object] = POPSampler(SPACE, cost=COSTS[:, 0], seed=0)  # type: ignore[arg-type]
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+    assert np.isnan(sampler.expected_gain)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        row = SPACE.row(SPACE.suggest(trial))
+        return float(TRUTH[row]), float(COSTS[row, 0])
+
+    study.optimize(objective, n_trials=200, callbacks=[StopWhenGainBelow(sampler, 0.05)])
+    assert 10 < len(study.trials) < 100
+    assert sampler.expected_gain < 0.05
+    assert gap([SPACE.row(SPACE.from_params(t.params)) for t in study.trials]) < 1.0
+    with pytest.raises(InputError, match="-1"):
+        StopWhenGainBelow(sampler, -1)
