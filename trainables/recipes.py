@@ -89,7 +89,7 @@ class TrainingRecipe:
 
 RECIPES: dict[str, TrainingRecipe] = {
     # Seconds a network: to see that a set-up works, not to compare architectures.
-    "digits-smoke": TrainingRecipe(epochs=1, batch_size=256, peak_lr=0.1),
+    "digits-smoke": TrainingRecipe(epochs=2, batch_size=256, peak_lr=0.1),
     "digits-demo": TrainingRecipe(
         epochs=2,
         batch_size=64,

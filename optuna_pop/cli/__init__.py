@@ -7,7 +7,6 @@ import sys
 from optuna_pop.errors import OptunaPopError, needs_extra
 
 USAGE_ERROR = 2
-INTERRUPTED = 130
 
 
 def main() -> None:
@@ -22,6 +21,3 @@ def main() -> None:
     except OptunaPopError as error:
         print(f"optuna-pop: error: {error}", file=sys.stderr)
         sys.exit(USAGE_ERROR)
-    except KeyboardInterrupt:
-        print("optuna-pop: stopped; the same command resumes.", file=sys.stderr)
-        sys.exit(INTERRUPTED)

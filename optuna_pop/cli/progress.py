@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, TrialState
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -30,13 +30,9 @@ class SearchProgress:
         study: That is searched.
         done: Trainings completed before.
         total: Trainings wanted.
-
-    Attributes:
-        current: Number of the trial that is training, None between trials.
     """
 
     def __init__(self, study: Study, done: int, total: int) -> None:
-        self.current: int | None = None
         self._study = study
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -63,9 +59,8 @@ class SearchProgress:
     ) -> None:
         self._bars.stop()
 
-    def started(self, trial: Trial, architecture: str) -> None:
+    def started(self, architecture: str) -> None:
         """Show which architecture trains."""
-        self.current = trial.number
         self._bars.reset(self._steps, description=architecture)
 
     def step(self, done: int, total: int) -> None:
@@ -74,7 +69,6 @@ class SearchProgress:
 
     def finished(self, study: Study, trial: FrozenTrial) -> None:
         """Print the line of a finished trial."""
-        self.current = None
         architecture = trial.user_attrs.get(ARCHITECTURE_ATTR, "")
         line = f"#{trial.number:<3} {architecture:42} "
         if trial.state == TrialState.COMPLETE:

@@ -33,6 +33,7 @@ from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study
 
+INTERRUPTED = 130  # what a shell reports of a command that Ctrl-C ended
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
     "--trials 20 --storage sqlite:///study.db --study demo"
@@ -162,9 +163,9 @@ def _run(
                 catch=(RuntimeError, MemoryError),
             )
         except KeyboardInterrupt:
-            if progress.current is not None:
-                workers.requeue_interrupted(study, progress.current)
-            raise
+            workers.requeue_interrupted(study)
+            typer.echo("optuna-pop: stopped; the same command resumes.", err=True)
+            raise typer.Exit(INTERRUPTED) from None
         finally:
             objective.runs.finish()
 

@@ -10,7 +10,7 @@ from typing import Any
 from optuna.trial import Trial, TrialState
 
 from optuna_pop.experiment.identity import HELD_OUT_ATTR
-from optuna_pop.experiment.workers import sign
+from optuna_pop.experiment.workers import mark_interrupted, sign
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mlflow_runs import StudyRuns
@@ -30,7 +30,7 @@ class TrainingObjective:
         recipe: How.
         seed: Of every training's initialisation and data order.
         runs: MLflow runs of the study; None leaves it out.
-        on_start: Told the trial and the architecture in words.
+        on_start: Told the architecture in words.
         on_step: Told each training's steps done and steps in all.
     """
 
@@ -40,7 +40,7 @@ class TrainingObjective:
     recipe: TrainingRecipe
     seed: int = 0
     runs: StudyRuns | None = None
-    on_start: Callable[[Trial, str], None] | None = None
+    on_start: Callable[[str], None] | None = None
     on_step: OnProgress | None = None
 
     def __call__(self, trial: Trial) -> tuple[float, float]:
@@ -49,11 +49,18 @@ class TrainingObjective:
         A training that ends in NaN gives NaN, with which Optuna fails the trial and goes on.
         """
         sign(trial)
+        try:
+            return self._run(trial)
+        except KeyboardInterrupt:
+            mark_interrupted(trial)
+            raise
+
+    def _run(self, trial: Trial) -> tuple[float, float]:
         architecture = self.space.suggest(trial)
         blocks = self.space.blocks(architecture)
         latency = self.table.latency(blocks)
         if self.on_start:
-            self.on_start(trial, str(architecture))
+            self.on_start(str(architecture))
         run = self.runs.trial(trial) if self.runs else None
 
         def on_epoch(epoch: int, metrics: EpochMetrics) -> None:

@@ -16,6 +16,7 @@ with needs_extra("cli"):
 
 OWNER_ATTR = "optuna_pop:owner"
 RETRY_ATTR = "optuna_pop:retry_of"
+INTERRUPTED_ATTR = "optuna_pop:interrupted"
 
 
 def sign(trial: Trial) -> None:
@@ -47,10 +48,16 @@ def requeue(study: Study, trial: FrozenTrial) -> None:
         study.enqueue_trial(trial.params, user_attrs={RETRY_ATTR: trial.number})
 
 
-def requeue_interrupted(study: Study, number: int) -> None:
-    """Enqueue again what Ctrl-C or SIGTERM stopped."""
+def mark_interrupted(trial: Trial) -> None:
+    """Write into a trial that Ctrl-C or SIGTERM stopped it, which is no failure of its own."""
+    trial.set_user_attr(INTERRUPTED_ATTR, True)
+
+
+def requeue_interrupted(study: Study) -> None:
+    """Enqueue again what Ctrl-C or SIGTERM stopped in this process."""
+    retried = {trial.user_attrs.get(RETRY_ATTR) for trial in study.get_trials(deepcopy=False)}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if trial.number == number:
+        if trial.user_attrs.get(INTERRUPTED_ATTR) and trial.number not in retried:
             requeue(study, trial)
 
 

@@ -19,7 +19,7 @@ from optuna_pop.trainables.data.digits import Digits
 
 SPACE = {
     "space": "backbone",
-    "widths": [4, 8],
+    "widths": [4, 8, 12],
     "max_depths": [1, 1, 1],
     "input_shape": list(Digits().input_shape),
     "classes": 10,

@@ -135,22 +135,21 @@ def test_search_refuses_what_is_not_the_studys(folder: Path, run: Run) -> None:
 
 
 def test_killed_search_loses_and_doubles_nothing(folder: Path) -> None:
-    first = start(folder, 8)
+    first = start(folder, 20)
     wait_for_running(folder, complete=1)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     with opened(folder) as study:
         before = architectures(study)
         orphan = next(t for t in study.trials if t.state == TrialState.RUNNING)
-    out, err = start(folder, 8).communicate(timeout=300)
+    out, err = start(folder, 20).communicate(timeout=300)
     assert "their process had died" in out, err
     with opened(folder) as study:
         after = architectures(study)
         assert len(set(after)) == len(after), "nothing is doubled"
         sampler = identity.sampler_of(study)
         assert sampler is not None
-        found = sampler.certificate(study)
-        assert found.trained + found.pruned == 8, "nothing is lost: the whole space is settled"
+        assert sampler.is_exhausted(study), "nothing is lost: each is trained or pruned"
         assert after[: len(before)] == before
         retried = [t for t in study.trials if t.user_attrs.get(RETRY_ATTR) == orphan.number]
         assert [t.state for t in retried] == [TrialState.COMPLETE]
@@ -173,7 +172,8 @@ def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> Non
     second = start(folder, 2)
     second.communicate(timeout=200)
     with opened(folder) as study:
-        assert any(t.params == params for t in study.get_trials(states=(TrialState.COMPLETE,)))
+        complete = study.get_trials(states=(TrialState.COMPLETE,))
+        assert any(params.items() <= trial.params.items() for trial in complete)
 
 
 def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> None:
