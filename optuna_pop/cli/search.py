@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import os
 import signal
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +88,7 @@ def command(
 
     # The bars and lines of this command say what their logs would repeat.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when it is imported
     found = load_space(space)
     if not isinstance(found, BackboneSpace):
         raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
