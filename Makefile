@@ -19,7 +19,7 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/.all
 	@mkdir -p $(DEMO)
 	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 16 $(STUDY)
-	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY)
+	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY) > boundary.txt
 	@echo "Next: look at $(DEMO)/boundary.png, or at the Pareto front in a browser:" \
 		"$(BIN)/optuna-dashboard sqlite:///$(DEMO)/study.db"
 
