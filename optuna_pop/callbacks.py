@@ -10,7 +10,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.errors import InputError, StudyError
 from optuna_pop.ledger import Trained, trained
-from optuna_pop.order.boundary import staircase
 from optuna_pop.sampler import POPSampler
 
 
@@ -86,10 +85,11 @@ def boundary_age(history: list[Trained]) -> int:
             "the boundary needs a cost beside the accuracy: return (accuracy, cost) from the "
             "objective of a study with directions=['maximize', 'minimize']"
         )
-    last = 0
-    for count in range(1, len(history) + 1):
-        costs = np.array([entry.costs for entry in history[:count]])
-        accuracy = np.array([entry.accuracy for entry in history[:count]])
-        if count - 1 in staircase(costs, accuracy):
-            last = count
-    return len(history) - last
+    costs = np.array([entry.costs for entry in history])
+    accuracy = np.array([entry.accuracy for entry in history])
+    # From the latest back: a training changed the boundary unless an earlier one was as good.
+    for at in reversed(range(len(history))):
+        beaten = (costs[:at] <= costs[at]).all(axis=1) & (accuracy[:at] >= accuracy[at])
+        if not beaten.any():
+            return len(history) - 1 - at
+    return 0

@@ -182,26 +182,21 @@ class POPSampler(BaseSampler, Generic[A]):
 
     def is_exhausted(self, study: Study) -> bool:
         """Whether nothing is left to choose: all is trained, pruned, running or given up."""
-        check_directions(study)
         with self._lock:
-            view = self._view_of(study)
-            return view.search.exhausted(view.refresh(all_trials(study), but=-1))
+            search, taken = self._read(study)
+            return search.exhausted(taken)
 
     def pruned_rows(self, study: Study) -> NDArray[np.intp]:
         """Rows of the space in P, the set pruned by the trials completed so far."""
-        check_directions(study)
         with self._lock:
-            view = self._view_of(study)
-            view.refresh(all_trials(study), but=-1)
-            return self.rows[view.search.mask]
+            search, _ = self._read(study)
+            return self.rows[search.mask]
 
     def trained_rows(self, study: Study) -> frozenset[int]:
-        """Rows of the space that the study's completed trials trained."""
-        check_directions(study)
+        """Rows of Ŝ that the study's completed trials trained."""
         with self._lock:
-            view = self._view_of(study)
-            view.refresh(all_trials(study), but=-1)
-            return frozenset(view.trained_rows)
+            search, _ = self._read(study)
+            return frozenset(self.rows[search.trained].tolist())
 
     @property
     def expected_gain(self) -> float:
@@ -216,22 +211,25 @@ class POPSampler(BaseSampler, Generic[A]):
 
     def order_evidence(self, study: Study) -> OrderEvidence:
         """What the study's comparable pairs say of the order, and the tolerance they suggest."""
-        check_directions(study)
         with self._lock:
-            view = self._view_of(study)
-            view.refresh(all_trials(study), but=-1)
-            return view.search.evidence
+            search, _ = self._read(study)
+            return search.evidence
 
     def certificate(self, study: Study) -> Certificate:
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""
-        check_directions(study)
         with self._lock:
-            view = self._view_of(study)
-            view.refresh(all_trials(study), but=-1)
-            view.search.settle_tolerance()
+            search, _ = self._read(study)
+            search.settle_tolerance()
             trained = np.zeros(len(self.rows), dtype=np.bool_)
-            trained[view.search.positions(view.trained_rows)] = True
-            return certify(view.search.pruned, self.costs[self.rows], trained)
+            trained[search.trained] = True
+            return certify(search.pruned, self.costs[self.rows], trained)
+
+    def _read(self, study: Study) -> tuple[PartialOrderSearch, set[int]]:
+        """Bring the search up to date with a study; returns it and the rows that are taken."""
+        check_directions(study)
+        view = self._view_of(study)
+        taken = view.refresh(all_trials(study), but=-1)
+        return view.search, taken
 
     # --- choosing --------------------------------------------------------------------------
 

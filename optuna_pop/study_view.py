@@ -36,7 +36,6 @@ class StudyView(Generic[A]):
         self.chooser = chooser
         self._warned = False
         self._added: set[int] = set()
-        self.trained_rows: set[int] = set()
 
     def refresh(self, trials: list[FrozenTrial], *, but: int) -> set[int]:
         """Take new results into the search; return the rows taken."""
@@ -54,7 +53,6 @@ class StudyView(Generic[A]):
             row = self._space.row(architecture)
         except ArchitectureError:
             return  # Enqueued from outside the space: its cost is unknown.
-        self.trained_rows.add(row)
         self.search.add(row, self._space.vectors()[row], self._costs[row], accuracy)
 
     def choose(

@@ -6,7 +6,6 @@ table measured on a device can be used anywhere.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from collections.abc import Iterable
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from optuna_pop.errors import MissingBlockError, StorageError, TableError, needs_extra
 from optuna_pop.files import write_whole
+from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling.records import (
     BlockKey,
     Conditions,
@@ -138,8 +138,7 @@ class LatencyTable(Part):
     @property
     def fingerprint(self) -> str:
         """Short digest of the content: the same for equal tables in any process."""
-        text = json.dumps(self._content(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(self._content())
 
     def save(self, path: Path | str) -> None:
         """Write the table as JSON, whole or not at all.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import isfinite
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -17,6 +17,7 @@ from optuna_pop.experiment.storage import load_study
 from optuna_pop.ledger import trained
 from optuna_pop.order import check_order
 from optuna_pop.order.consistency import binomial_noise
+from optuna_pop.sampler import POPSampler
 from optuna_pop.tracking.tables import boundary_rows, write_csv
 
 EXAMPLE = (
@@ -35,11 +36,12 @@ def command(
 ) -> None:
     """Show the boundary of a study in the terminal, as a table file and as a figure."""
     opened = load_study(storage_url, study)
-    report(opened)
-    write(opened, csv=csv, png=png)
+    sampler = identity.sampler_of(opened)
+    report(opened, sampler)
+    write(opened, sampler, csv=csv, png=png)
 
 
-def report(study: Study) -> None:
+def report(study: Study, sampler: POPSampler[Any] | None) -> None:
     """Print the boundary, and how well the trained networks follow the order."""
     found = trained(study)
     show = console().print
@@ -59,10 +61,17 @@ def report(study: Study) -> None:
     show(table)
     show(f"{len(rows)} networks on the boundary, of {len(found)} trained.")
     _report_order(study)
-    _report_certificate(study)
+    if sampler is not None:
+        _report_certificate(study, sampler)
 
 
-def write(study: Study, *, csv: Path | None = None, png: Path | None = None) -> None:
+def write(
+    study: Study,
+    sampler: POPSampler[Any] | None,
+    *,
+    csv: Path | None = None,
+    png: Path | None = None,
+) -> None:
     """Write the trained networks as a table file and the boundary as a figure, where asked."""
     found = trained(study)
     if csv:
@@ -71,7 +80,6 @@ def write(study: Study, *, csv: Path | None = None, png: Path | None = None) -> 
     if png:
         from optuna_pop.tracking.figures import boundary_figure, save_figure
 
-        sampler = identity.sampler_of(study)
         pruned = None
         if sampler is not None:
             trained_rows = sampler.trained_rows(study)
@@ -100,11 +108,8 @@ def _report_order(study: Study) -> None:
     )
 
 
-def _report_certificate(study: Study) -> None:
+def _report_certificate(study: Study, sampler: POPSampler[Any]) -> None:
     """Print how much of the space is settled."""
-    sampler = identity.sampler_of(study)
-    if sampler is None:
-        return
     found = sampler.certificate(study)
     text = (
         f"Space: {found.architectures:,} architectures in the cost range: {found.trained} "

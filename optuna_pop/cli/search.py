@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import signal
 from enum import StrEnum
@@ -27,6 +25,7 @@ from optuna_pop.cli.options import (
 from optuna_pop.cli.progress import SearchProgress
 from optuna_pop.errors import CostError, DataError, InputError
 from optuna_pop.experiment import identity, storage, workers
+from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
@@ -126,7 +125,7 @@ def command(
     )
     objective = TrainingObjective(found, latencies, images, how, seed, StudyRuns(opened))
     _run(opened, objective, sampler, trials, patience)
-    boundary.report(opened)
+    boundary.report(opened, sampler)
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
 
 
@@ -181,8 +180,8 @@ class _StopWhenOnlyFailing:
         if len(last) == self.LIMIT and all(t.state == TrialState.FAIL for t in last):
             study.stop()
             console().print(
-                f"Stopping: the last {self.LIMIT} trainings failed; trial {trial.number} says why "
-                "in the study's log above."
+                f"Stopping: the last {self.LIMIT} trainings failed, trial {trial.number} with "
+                f"{trial.user_attrs.get(identity.ERROR_ATTR, 'an accuracy of NaN')}"
             )
 
 
@@ -221,5 +220,4 @@ def _table(path: Path, space: BackboneSpace, engine: str, seed: int) -> LatencyT
 
 
 def _described(name: str, spec: dict[str, Any]) -> dict[str, Any]:
-    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:16]
-    return {"fingerprint": digest, "name": name, **spec}
+    return {"fingerprint": fingerprint(spec), "name": name, **spec}

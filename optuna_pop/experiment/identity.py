@@ -18,6 +18,9 @@ from optuna_pop.spaces.presets import space_from_spec
 HELD_OUT_ATTR = "held_out_samples"
 """User attribute of a trial: the number of samples its accuracy was taken on."""
 
+ERROR_ATTR = "error"
+"""User attribute of a failed trial: what its training raised."""
+
 _PREFIX = "optuna_pop:"
 _CONTENT = "content"  # the part of a part that is too long for a message
 _MENDS = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from optuna.trial import Trial, TrialState
 
-from optuna_pop.experiment.identity import HELD_OUT_ATTR
+from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
 from optuna_pop.experiment.workers import mark_interrupted, sign
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.spaces.base import Space
@@ -53,6 +53,9 @@ class TrainingObjective:
             return self._run(trial)
         except KeyboardInterrupt:
             mark_interrupted(trial)
+            raise
+        except (RuntimeError, MemoryError) as error:
+            trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
             raise
 
     def _run(self, trial: Trial) -> tuple[float, float]:

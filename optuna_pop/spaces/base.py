@@ -11,8 +11,6 @@ Architectures are addressed by their row in ``vectors()``, which is the same in 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -24,6 +22,8 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 from optuna.trial import BaseTrial
 
 from optuna_pop.errors import ArchitectureError, InputError
+from optuna_pop.fingerprint import fingerprint
+from optuna_pop.order.index import VectorIndex
 from optuna_pop.spaces.blocks import BlockConfig
 
 A = TypeVar("A")
@@ -129,16 +129,8 @@ class Space(ABC, Generic[A]):
 
     def row_of_vector(self, vector: tuple[int, ...]) -> int | None:
         """Return the row that holds a vector, or None where the space has none such."""
-        sorted_keys, order = self._key_index
-        try:
-            key = _keys(np.array([vector], dtype=np.int16), self._radices)[0]
-        except OverflowError:  # a component beyond the vectors' integer type
-            return None
-        at = int(np.searchsorted(sorted_keys, key))
-        if at == len(sorted_keys) or sorted_keys[at] != key:
-            return None
-        row = int(order[at])
-        return row if tuple(self.vectors()[row].tolist()) == tuple(vector) else None
+        found = self._index.find(np.array([vector], dtype=np.int64))
+        return int(found[0]) if len(found) else None
 
     def architecture(self, vector: tuple[int, ...]) -> A:
         """Return the architecture that has a vector.
@@ -166,31 +158,14 @@ class Space(ABC, Generic[A]):
     @cached_property
     def fingerprint(self) -> str:
         """Short digest of ``spec()``: equal for equal spaces in any process."""
-        text = json.dumps(self.spec(), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint(self.spec())
 
     @cached_property
-    def _radices(self) -> NDArray[np.int64]:
-        radices: NDArray[np.int64] = self.vectors().max(axis=0).astype(np.int64) + 1
-        return radices
-
-    @cached_property
-    def _key_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        keys = _keys(self.vectors(), self._radices)
-        order = np.argsort(keys, kind="stable")
-        return keys[order], order
+    def _index(self) -> VectorIndex:
+        return VectorIndex(self.vectors())
 
     def __str__(self) -> str:
         return f"{type(self).__name__}({len(self):,} architectures)"
-
-
-def _keys(vectors: IntArray, radices: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give each vector a mixed-radix number, modulo 2^64 (collisions are checked by the caller)."""
-    keys = np.zeros(len(vectors), dtype=np.int64)
-    with np.errstate(over="ignore"):
-        for column, radix in zip(vectors.T, radices, strict=True):
-            keys = keys * radix + column
-    return keys
 
 
 def _suggest(trial: BaseTrial, name: str, distribution: BaseDistribution) -> ParamValue:

@@ -9,7 +9,6 @@ own parameters and ``DecoderSpace`` for DF-Seg.
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from optuna_pop.errors import ArchitectureError, InputError
+from optuna_pop.fingerprint import digest
 from optuna_pop.spaces.base import IntArray, ParamValue, Space, freeze
 
 A = TypeVar("A")
@@ -200,9 +200,7 @@ class OrderedSpace(GridSpace[OrderedArchitecture]):
         return {
             "space": "ordered",
             "weakest_to_strongest": {name: list(v) for name, v in self._parameters.items()},
-            "valid": hashlib.sha256(self.vectors().tobytes()).hexdigest()[:16]
-            if self._valid
-            else "all",
+            "valid": digest(self.vectors().tobytes()) if self._valid else "all",
         }
 
 

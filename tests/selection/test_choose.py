@@ -8,8 +8,8 @@ import pytest
 
 from optuna_pop import OrderedSpace, POPSampler, StopWhenGainBelow
 from optuna_pop.errors import InputError, OrderWarning
+from optuna_pop.order.index import VectorIndex
 from optuna_pop.selection import SelectionOptions, Selector
-from optuna_pop.selection.candidates import VectorIndex
 
 GRID = np.array(list(itertools.product(range(5), repeat=4)), dtype=np.int16)
 COSTS = np.exp(GRID.sum(axis=1) / 6.0)[:, None]

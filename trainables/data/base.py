@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+
+from optuna_pop.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -71,5 +71,4 @@ class DataSet(ABC):
 
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with the source or the settings."""
-        text = json.dumps([self.name, self.spec(), self.content_digest()], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return fingerprint([self.name, self.spec(), self.content_digest()])

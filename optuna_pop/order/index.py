@@ -1,0 +1,44 @@
+"""Finding the rows of a space by their vectors.
+
+Notation beyond ``optuna_pop.order``:
+    code  pseudo-random hash of a vector: Σ vector_i · multiplier_i mod 2^64
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from optuna_pop.order.relation import Vectors
+
+Rows = NDArray[np.intp]
+
+
+class VectorIndex:
+    """Finds rows by vector.
+
+    Args:
+        vectors: Shape (n, d); of equal rows the first is found.
+    """
+
+    def __init__(self, vectors: Vectors) -> None:
+        self._vectors = vectors
+        draws = np.random.default_rng(20190619).integers(2**63, size=(vectors.shape[1],))
+        self._multipliers = [np.uint64(2 * int(draw) + 1) for draw in draws]
+        codes = self._codes(vectors)  # (n,)
+        self._rows = np.argsort(codes, kind="stable")
+        self._codes_sorted = codes[self._rows]
+
+    def _codes(self, vectors: Vectors) -> NDArray[np.uint64]:
+        codes = np.zeros(len(vectors), dtype=np.uint64)
+        for column, multiplier in zip(vectors.T, self._multipliers, strict=True):
+            codes += column.astype(np.int64).astype(np.uint64) * multiplier
+        return codes
+
+    def find(self, vectors: Vectors) -> Rows:
+        """Rows of those of ``vectors`` (m, d) that exist, without repeats, ascending."""
+        codes = np.unique(self._codes(vectors), return_index=True)
+        at = np.searchsorted(self._codes_sorted, codes[0]).clip(max=len(self._rows) - 1)
+        rows = self._rows[at]
+        there = (self._vectors[rows] == vectors[codes[1]]).all(axis=1)
+        return np.unique(rows[there])
