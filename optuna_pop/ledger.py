@@ -56,18 +56,41 @@ def trained(study: Study) -> list[Trained]:
     ]
 
 
-def check_directions(study: Study) -> None:
-    """Refuse a study whose first objective is not accuracy or whose others are not costs.
+def check_directions(study: Study, costs: int | None = None) -> None:
+    """Refuse a study whose first objective is not accuracy or whose others are not the costs.
+
+    Args:
+        study: To be searched.
+        costs: How many costs are known before training; None where that is not asked, 0 where
+            none is and the study must bring some.
 
     Raises:
-        StudyError: unless the directions are maximize, then only minimize.
+        StudyError: unless the directions are maximize, then only minimize: one for each known
+            cost, or none where the costs are known anyway.
     """
     first, *others = study.directions
-    if first != StudyDirection.MAXIMIZE or set(others) - {StudyDirection.MINIMIZE}:
-        names = [direction.name.lower() for direction in study.directions]
+    names = [direction.name.lower() for direction in study.directions]
+    has = f"study {study.study_name!r} has the directions {names}"
+    if first == StudyDirection.MAXIMIZE and StudyDirection.MAXIMIZE in others:
         raise StudyError(
-            f"study {study.study_name!r} has the directions {names}: Partial Order Pruning needs "
-            "accuracy first and costs after it, directions=['maximize', 'minimize']"
+            f"{has}: the boundary has one quality to maximize, the first; weigh several qualities "
+            "into one number, or study each on its own"
+        )
+    if first != StudyDirection.MAXIMIZE or set(others) - {StudyDirection.MINIMIZE}:
+        raise StudyError(
+            f"{has}: Partial Order Pruning needs accuracy first and costs after it, "
+            "directions=['maximize', 'minimize']"
+        )
+    if costs == 0 and not others:
+        raise StudyError(
+            f"{has} and the sampler knows no cost: give POPSampler a cost, or the study "
+            "directions=['maximize', 'minimize'] and return (accuracy, cost)"
+        )
+    if costs and others and len(others) != costs:
+        wanted = ["maximize"] + costs * ["minimize"]
+        raise StudyError(
+            f"{has}, {len(others)} of them costs, but the sampler knows {costs}: give "
+            f"directions={wanted}, the costs in the sampler's sequence"
         )
 
 
@@ -76,11 +99,11 @@ class Holdings:
     """State of a study's architectures.
 
     Attributes:
-        observations: (trial number, architecture, accuracy) of new completed trials.
+        observations: (trial number, architecture, values) of new completed trials.
         taken: Rows that must not be chosen: trained, pruned, running, waiting or given up.
     """
 
-    observations: list[tuple[int, Any, float]] = field(default_factory=list)
+    observations: list[tuple[int, Any, list[float]]] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
 
 
@@ -167,7 +190,7 @@ class Ledger(Generic[A]):
             return
         if row is not None:
             self._taken.add(row)
-        if trial.state == TrialState.COMPLETE and math.isfinite(trial.values[0]):
+        if trial.state == TrialState.COMPLETE and all(map(math.isfinite, trial.values)):
             architecture = self.architecture(trial)
             if architecture is not None:
-                found.observations.append((trial.number, architecture, trial.values[0]))
+                found.observations.append((trial.number, architecture, trial.values))

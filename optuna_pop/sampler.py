@@ -24,11 +24,13 @@ from optuna_pop.claims import all_trials, reserve, write_claim
 from optuna_pop.errors import InputError, OptunaPopError
 from optuna_pop.ledger import Ledger, check_directions
 from optuna_pop.order.certificate import Certificate, certify
+from optuna_pop.order.region import EnumeratedRegion, Region
 from optuna_pop.order.search import PartialOrderSearch, uniform
 from optuna_pop.order.tolerance import OrderEvidence
 from optuna_pop.selection import ByGain
 from optuna_pop.spaces.base import ParamValue, Space
-from optuna_pop.spaces.costs import Cost, costs_of, rows_within
+from optuna_pop.spaces.costs import Cost, Range
+from optuna_pop.spaces.scope import scope_of
 from optuna_pop.study_view import StudyView
 
 A = TypeVar("A")
@@ -47,13 +49,17 @@ class POPSampler(BaseSampler, Generic[A]):
     Use it in a study with ``directions=["maximize", "minimize"]`` (accuracy, cost) and call
     ``space.suggest(trial)`` in the objective. The cost of every architecture is known beforehand;
     what cannot lift the boundary, because something larger is no more accurate than something
-    faster, is never trained.
+    faster, is never trained. Several costs, e.g. latency on two devices (section 4.3), make
+    ``directions=["maximize", "minimize", "minimize"]``: what is pruned is beaten on all at once.
 
     Args:
         space: The architectures.
-        cost: A ``LatencyTable``, a function of the architecture, or one number for each.
+        cost: A ``LatencyTable``, a function of the architecture, or one number for each; or a
+            list of these, in the sequence of the study's directions. By default costs are what
+            the objective returns, known only after training; then they too are expected to grow
+            with the order, and every choice works with predicted ones.
         cost_range: (T_min, T_max), bounds of the cost in its own unit, ends included; the whole
-            space by default.
+            space by default. With several costs a list, one pair or None for each.
         tolerance: τ ≥ 0 in units of accuracy: by how much a smaller network may come out better
             than a larger one, from noise, before pruning trusts the order. By default it is
             estimated from the trained; where the order plainly does not hold, nothing is pruned.
@@ -81,8 +87,8 @@ class POPSampler(BaseSampler, Generic[A]):
         self,
         space: Space[A],
         *,
-        cost: Cost[A],
-        cost_range: tuple[float, float] | None = None,
+        cost: Cost[A] | Sequence[Cost[A]] | None = None,
+        cost_range: Range | Sequence[Range | None] | None = None,
         tolerance: float | None = None,
         selection: Literal["gain", "uniform"] = "gain",
         seed: int | None = None,
@@ -96,8 +102,7 @@ class POPSampler(BaseSampler, Generic[A]):
         if max_failures < 1:
             raise InputError(f"max_failures must be at least 1 but got {max_failures}")
         self.space = space
-        self.costs = costs_of(space, cost)
-        self.rows = rows_within(self.costs, cost_range)
+        self._scope = scope_of(space, cost, cost_range)
         self.tolerance = tolerance
         self.selection = selection
         self._max_failures = max_failures
@@ -142,7 +147,7 @@ class POPSampler(BaseSampler, Generic[A]):
 
         Raises:
             SpaceExhaustedError: if nothing is left to train.
-            StudyError: if the study's directions are not accuracy, then costs.
+            StudyError: if the study's directions are not accuracy, then the costs.
         """
         if self._distributions.get(param_name) != param_distribution:
             return self._fallback.sample_independent(study, trial, param_name, param_distribution)
@@ -186,17 +191,31 @@ class POPSampler(BaseSampler, Generic[A]):
             search, taken = self._read(study)
             return search.exhausted(taken)
 
+    @property
+    def region(self) -> Region:
+        """Ŝ: the architectures within the range of cost."""
+        return self._scope.region
+
     def pruned_rows(self, study: Study) -> NDArray[np.intp]:
-        """Rows of the space in P, the set pruned by the trials completed so far."""
+        """Rows of the space in P, the set pruned by the trials completed so far.
+
+        Raises:
+            InputError: if the space is too large to be enumerated; see ``certificate`` then.
+        """
         with self._lock:
             search, _ = self._read(study)
-            return self.rows[search.mask]
+            if not isinstance(self.region, EnumeratedRegion):
+                raise InputError(
+                    f"{self.space} is too large for a list of what is pruned: "
+                    "certificate(study) has its share"
+                )
+            return search.pruned()
 
     def trained_rows(self, study: Study) -> frozenset[int]:
         """Rows of Ŝ that the study's completed trials trained."""
         with self._lock:
             search, _ = self._read(study)
-            return frozenset(self.rows[search.trained].tolist())
+            return frozenset(search.rows)
 
     @property
     def expected_gain(self) -> float:
@@ -219,14 +238,11 @@ class POPSampler(BaseSampler, Generic[A]):
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""
         with self._lock:
             search, _ = self._read(study)
-            search.settle_tolerance()
-            trained = np.zeros(len(self.rows), dtype=np.bool_)
-            trained[search.trained] = True
-            return certify(search.pruned, self.costs[self.rows], trained)
+            return certify(search)
 
     def _read(self, study: Study) -> tuple[PartialOrderSearch, set[int]]:
         """Bring the search up to date with a study; returns it and the rows that are taken."""
-        check_directions(study)
+        check_directions(study, self._scope.costs)
         view = self._view_of(study)
         taken = view.refresh(all_trials(study), but=-1)
         return view.search, taken
@@ -235,7 +251,7 @@ class POPSampler(BaseSampler, Generic[A]):
 
     def _choose(self, study: Study, trial: FrozenTrial) -> A:
         """Choose and reserve an architecture, so that no other worker trains it."""
-        check_directions(study)
+        check_directions(study, self._scope.costs)
         view = self._view_of(study)
         while True:
             taken = view.refresh(all_trials(study), but=trial.number)
@@ -245,7 +261,7 @@ class POPSampler(BaseSampler, Generic[A]):
                 _stop(study)
                 raise SpaceExhaustedError(
                     f"nothing is left to train in study {study.study_name!r}: all of "
-                    f"{len(self.rows):,} architectures are trained, pruned, running or given up"
+                    f"{self.region.size:,} architectures are trained, pruned, running or given up"
                 )
             if reserve(study, trial, view.ledger, row):
                 return self.space.at(row)
@@ -260,16 +276,17 @@ class POPSampler(BaseSampler, Generic[A]):
         view = self._view_of(study)
         taken = view.refresh(all_trials(study), but=-1)  # holds the trial itself too
         if state == TrialState.COMPLETE and values is not None:
-            view.add(trial.number, view.ledger.architecture(trial), values[0])
+            view.add(trial.number, view.ledger.architecture(trial), values)
         return not view.search.exhausted(taken)
 
     def _view_of(self, study: Study) -> StudyView[A]:
         key = (study._storage, study._study_id)
         if self._view is None or self._view.key != key:
-            search = PartialOrderSearch(self.space.vectors(), self.costs, self.rows, self.tolerance)
+            seen = None if self._scope.costs else len(study.directions) - 1
+            search = PartialOrderSearch(self.region, self.tolerance, seen)
             ledger = Ledger(self.space, self._max_failures)
             chooser = ByGain() if self.selection == "gain" else uniform
-            self._view = StudyView(key, self.space, self.costs, search, ledger, chooser)
+            self._view = StudyView(key, self.space, self._scope, search, ledger, chooser)
         return self._view
 
     def __getstate__(self) -> dict[str, Any]:

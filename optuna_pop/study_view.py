@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar, cast
 
 import numpy as np
@@ -11,7 +12,8 @@ from optuna.trial import FrozenTrial
 from optuna_pop.errors import ArchitectureError, OrderWarning
 from optuna_pop.ledger import Ledger
 from optuna_pop.order.search import Chooser, PartialOrderSearch
-from optuna_pop.spaces.base import FloatArray, ParamValue, Space
+from optuna_pop.spaces.base import ParamValue, Space
+from optuna_pop.spaces.scope import Scope
 
 A = TypeVar("A")
 
@@ -23,7 +25,7 @@ class StudyView(Generic[A]):
         self,
         key: tuple[Any, int],
         space: Space[A],
-        costs: FloatArray,
+        scope: Scope,
         search: PartialOrderSearch,
         ledger: Ledger[A],
         chooser: Chooser,
@@ -32,7 +34,7 @@ class StudyView(Generic[A]):
         self.search = search
         self.ledger = ledger
         self._space = space
-        self._costs = costs
+        self._scope = scope
         self.chooser = chooser
         self._warned = False
         self._added: set[int] = set()
@@ -40,12 +42,19 @@ class StudyView(Generic[A]):
     def refresh(self, trials: list[FrozenTrial], *, but: int) -> set[int]:
         """Take new results into the search; return the rows taken."""
         holdings = self.ledger.read(trials, but=but)
-        for number, architecture, accuracy in holdings.observations:
-            self.add(number, architecture, accuracy)
+        for number, architecture, values in holdings.observations:
+            self.add(number, architecture, values)
         return holdings.taken
 
-    def add(self, number: int, architecture: A | None, accuracy: float) -> None:
-        """Take one result into the search, once."""
+    def add(self, number: int, architecture: A | None, values: Sequence[float]) -> None:
+        """Take one result into the search, once.
+
+        Args:
+            number: Of the trial.
+            architecture: Trained.
+            values: Accuracy, then costs as the objective returned them; where costs are known
+                before training, what is known counts.
+        """
         if number in self._added or architecture is None:
             return
         self._added.add(number)
@@ -53,7 +62,9 @@ class StudyView(Generic[A]):
             row = self._space.row(architecture)
         except ArchitectureError:
             return  # Enqueued from outside the space: its cost is unknown.
-        self.search.add(row, self._space.vectors()[row], self._costs[row], accuracy)
+        cost = self._scope.costs_at(np.array([row]))[0] if self._scope.costs else values[1:]
+        vector = np.array(self._space.vector(architecture))
+        self.search.add(row, vector, np.asarray(cost, dtype=np.float64), values[0])
 
     def choose(
         self, taken: set[int], rng: np.random.Generator, fixed: dict[str, ParamValue]
@@ -62,11 +73,13 @@ class StudyView(Generic[A]):
         if not fixed:
             self._warn_of_broken_order()
             return self.search.choose(taken, rng, self.chooser)
-        left = rng.permutation(self.search.rows[self.search.left(self.search.positions(taken))])
-        for row in left.tolist():
-            if fixed.items() <= self._space.params(self._space.at(row)).items():
-                return cast("int", row)
-        return int(left[0]) if len(left) else None
+        held, fallback = self.search.held(taken), None
+        for part in self.search.walk(rng):
+            for row in rng.permutation(self.search.left(part, held)).tolist():
+                if fixed.items() <= self._space.params(self._space.at(row)).items():
+                    return cast("int", row)
+                fallback = row if fallback is None else fallback
+        return cast("int | None", fallback)
 
     def _warn_of_broken_order(self) -> None:
         """Say once that pruning is off, with the evidence."""

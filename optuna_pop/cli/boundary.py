@@ -52,11 +52,15 @@ def report(study: Study, sampler: POPSampler[Any] | None) -> None:
     table.add_column("trial", justify="right")
     table.add_column("architecture")
     table.add_column("accuracy (%)", justify="right")
-    table.add_column("latency (ms)", justify="right")
+    for name in _cost_names(study):
+        table.add_column(name, justify="right")
     rows = boundary_rows(found)
     for entry in rows:
         table.add_row(
-            str(entry.number), entry.architecture, f"{entry.accuracy:.2f}", f"{entry.costs[0]:.4f}"
+            str(entry.number),
+            entry.architecture,
+            f"{entry.accuracy:.2f}",
+            *(f"{cost:.4f}" for cost in entry.costs),
         )
     show(table)
     show(f"{len(rows)} networks on the boundary, of {len(found)} trained.")
@@ -80,13 +84,19 @@ def write(
     if png:
         from optuna_pop.tracking.figures import boundary_figure, save_figure
 
-        pruned = None
-        if sampler is not None:
-            trained_rows = sampler.trained_rows(study)
-            rows = [r for r in sampler.pruned_rows(study).tolist() if r not in trained_rows]
-            pruned = sampler.costs[rows].tolist()
-        save_figure(boundary_figure(found, pruned=pruned), png)
-        console().print(f"Wrote {png}")
+        proof = None if sampler is None else sampler.certificate(study)
+        for at, name in enumerate(_cost_names(study)):
+            pruned = None if proof is None else proof.unseen_costs[proof.unseen_pruned, at]
+            path = png if at == 0 else png.with_stem(f"{png.stem}-{at + 1}")
+            save_figure(boundary_figure(found, cost=at, cost_label=name, pruned=pruned), path)
+            console().print(f"Wrote {path}")
+
+
+def _cost_names(study: Study) -> list[str]:
+    costs = len(study.directions) - 1
+    if study.metric_names is not None:
+        return list(study.metric_names[1:])
+    return ["latency (ms)"] if costs == 1 else [f"cost {i + 1}" for i in range(costs)]
 
 
 def _report_order(study: Study) -> None:

@@ -72,8 +72,8 @@ class SearchProgress:
         architecture = trial.user_attrs.get(ARCHITECTURE_ATTR, "")
         line = f"#{trial.number:<3} {architecture:42} "
         if trial.state == TrialState.COMPLETE:
-            accuracy, latency = trial.values
-            line += f"{accuracy:6.2f} %  {latency:8.4f} ms"
+            accuracy, *latencies = trial.values
+            line += f"{accuracy:6.2f} %" + "".join(f"  {ms:8.4f} ms" for ms in latencies)
             line += "  on the boundary" if _on_boundary(study, trial.number) else ""
             self._bars.advance(self._trainings)
         else:

@@ -23,14 +23,14 @@ from optuna_pop.cli.options import (
     console,
 )
 from optuna_pop.cli.progress import SearchProgress
-from optuna_pop.errors import CostError, DataError, InputError
+from optuna_pop.errors import CostError, DataError, InputError, TableError
 from optuna_pop.experiment import identity, storage, workers
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
-from optuna_pop.tracking.dashboard import dashboard_command, describe_study
+from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
 
 INTERRUPTED = 130  # what a shell reports of a command that Ctrl-C ended
 EXAMPLE = (
@@ -50,7 +50,11 @@ def command(
     space: SpaceOption = "demo",
     data: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
     table: Annotated[
-        Path | None, typer.Option(help="Latency table; measured first, and written, if absent.")
+        list[Path] | None,
+        typer.Option(
+            help="Latency table; measured first, and written, if absent. Several times for "
+            "several devices at once."
+        ),
     ] = None,
     engine: Annotated[
         str, typer.Option(help="Engine that measures a table that is not there yet.")
@@ -62,7 +66,10 @@ def command(
     study: Annotated[str, typer.Option(help="Name of the study; resumed if it exists.")] = "pop",
     recipe: Annotated[str, typer.Option(help="Training recipe.")] = "digits-demo",
     cost_range: Annotated[
-        str | None, typer.Option(help="T_min:T_max in milliseconds, e.g. 1:5; either may be empty.")
+        list[str] | None,
+        typer.Option(
+            help="T_min:T_max in milliseconds, e.g. 1:5; either may be empty. One for each table."
+        ),
     ] = None,
     tolerance: Annotated[
         float | None,
@@ -94,8 +101,9 @@ def command(
     images = DATA_SETS[data]()
     _check_fit(found, space, images)
     how = recipes.recipe(recipe)
-    bounds = _bounds(cost_range)
-    latencies = _table(table or Path(f"{study}.latency.json"), found, engine, seed)
+    bounds = [_bounds(text) for text in cost_range] if cost_range else None
+    paths = table or [Path(f"{study}.latency.json")]
+    latencies = [_table(path, found, engine, seed, alone=len(paths) == 1) for path in paths]
     sampler = POPSampler(
         found,
         cost=latencies,
@@ -104,21 +112,22 @@ def command(
         selection=selection.value,
         seed=seed,
     )
-    opened = storage.open_study(storage_url, study, sampler)
+    opened = storage.open_study(storage_url, study, sampler, costs=len(latencies))
     identity.bind(
         opened,
         space=identity.describe_space(found),
-        table=identity.describe_table(latencies),
+        table=(tables := identity.describe_tables(latencies)),
         data={"fingerprint": images.fingerprint(), "name": data, **images.spec()},
         recipe=_described(recipe, how.spec()),
     )
     identity.remember_settings(opened, cost_range=bounds, tolerance=tolerance)
     describe_study(
         opened,
+        metrics=latency_metrics([table.conditions.device.name for table in latencies]),
         searched={
-            "space": f"{found}, {len(sampler.rows):,} of them in the cost range",
-            "device": latencies.conditions.device.name,
-            "engine": latencies.conditions.engine,
+            "space": f"{found}, {sampler.region.size:,} of them in the cost range",
+            "device": tables["device"],
+            "engine": tables["engine"],
             "data": data,
             "recipe": recipe,
         },
@@ -193,9 +202,7 @@ def _check_fit(space: BackboneSpace, name: str, data: Any) -> None:
         )
 
 
-def _bounds(text: str | None) -> tuple[float, float] | None:
-    if text is None:
-        return None
+def _bounds(text: str) -> tuple[float, float]:
     low, colon, high = text.partition(":")
     try:
         found = (float(low or "0"), float(high or "inf"))
@@ -206,12 +213,19 @@ def _bounds(text: str | None) -> tuple[float, float] | None:
     return found
 
 
-def _table(path: Path, space: BackboneSpace, engine: str, seed: int) -> LatencyTable:
+def _table(
+    path: Path, space: BackboneSpace, engine: str, seed: int, *, alone: bool
+) -> LatencyTable:
     storage.require_space(path.absolute().parent)
     if path.exists():
         table = LatencyTable.load(path)
         table.require(space.block_configs())
         return table
+    if not alone:
+        raise TableError(
+            f"there is no latency table {path}: with several tables each must be measured on its "
+            "own device first; run `optuna-pop profile` there"
+        )
     console().print(f"No latency table {path} yet: measuring this device with {engine}.")
     table = profile.measure(space, engine, seed=seed)
     table.save(path)

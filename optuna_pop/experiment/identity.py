@@ -1,18 +1,22 @@
-"""What a study was made for, kept in the study: its space, latency table, data and recipe.
+"""What a study was made for, kept in the study: its space, latency tables, data and recipe.
 
 So any process that can open the study can rebuild its sampler and read its results.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import inf, isfinite
 from typing import Any
 
 from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError, StudyError
+from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.base import Space
+from optuna_pop.spaces.costs import Range
 from optuna_pop.spaces.presets import space_from_spec
 
 HELD_OUT_ATTR = "held_out_samples"
@@ -64,21 +68,24 @@ def describe_space(space: Space[Any]) -> dict[str, Any]:
     return {"fingerprint": space.fingerprint, **space.spec()}
 
 
-def describe_table(table: LatencyTable) -> dict[str, Any]:
-    """Describe a latency table, with its whole content, so that a study can be tied to it."""
+def describe_tables(tables: Sequence[LatencyTable]) -> dict[str, Any]:
+    """Describe latency tables, with their whole content, so that a study can be tied to them."""
+    prints = [table.fingerprint for table in tables]
     return {
-        "fingerprint": table.fingerprint,
-        "device": table.conditions.device.name,
-        "engine": table.conditions.engine,
-        _CONTENT: table.model_dump(mode="json", by_alias=True),
+        "fingerprint": prints[0] if len(prints) == 1 else fingerprint(prints),
+        "device": "; ".join(table.conditions.device.name for table in tables),
+        "engine": "; ".join(table.conditions.engine for table in tables),
+        _CONTENT: [table.model_dump(mode="json", by_alias=True) for table in tables],
     }
 
 
 def remember_settings(
-    study: Study, *, cost_range: tuple[float, float] | None, tolerance: float | None
+    study: Study, *, cost_range: Sequence[Range] | None, tolerance: float | None
 ) -> None:
     """Write down how the sampler was last set; these may change from one run to the next."""
-    bounds = None if cost_range is None else [_json_bound(bound) for bound in cost_range]
+    bounds = None
+    if cost_range is not None:  # JSON has no infinity
+        bounds = [[bound if isfinite(bound) else None for bound in pair] for pair in cost_range]
     settings = {"cost_range": bounds, "tolerance": tolerance}
     study.set_user_attr(_PREFIX + "settings", settings)
 
@@ -93,16 +100,16 @@ def space_of(study: Study) -> Space[Any] | None:
 
 def sampler_of(study: Study) -> POPSampler[Any] | None:
     """Rebuild the sampler that searched a study; None if the study does not hold enough."""
-    space, table = space_of(study), study.user_attrs.get(_PREFIX + "table", {}).get(_CONTENT)
+    space, tables = space_of(study), study.user_attrs.get(_PREFIX + "table", {}).get(_CONTENT)
     settings = study.user_attrs.get(_PREFIX + "settings")
-    if space is None or table is None or settings is None:
+    if space is None or tables is None or settings is None:
         return None
     bounds = settings["cost_range"]
     try:
         return POPSampler(
             space,
-            cost=LatencyTable.model_validate(table),
-            cost_range=None if bounds is None else (bounds[0], _float_bound(bounds[1])),
+            cost=[LatencyTable.model_validate(table) for table in tables],
+            cost_range=None if bounds is None else [_bounds(*pair) for pair in bounds],
             tolerance=settings["tolerance"],
         )
     except (OptunaPopError, ValueError) as error:
@@ -111,12 +118,8 @@ def sampler_of(study: Study) -> POPSampler[Any] | None:
         ) from error
 
 
-def _json_bound(bound: float) -> float | None:
-    return bound if bound < float("inf") else None  # JSON has no infinity
-
-
-def _float_bound(bound: float | None) -> float:
-    return float("inf") if bound is None else bound
+def _bounds(low: float | None, high: float | None) -> Range:
+    return -inf if low is None else low, inf if high is None else high
 
 
 def _words(part: dict[str, Any]) -> str:

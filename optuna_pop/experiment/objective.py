@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -21,11 +21,11 @@ from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingRes
 
 @dataclass
 class TrainingObjective:
-    """Trains what a trial suggests; returns (top-1 accuracy in percent, latency in ms).
+    """Trains what a trial suggests; returns top-1 accuracy in percent, then latencies in ms.
 
     Attributes:
         space: Architectures made of blocks.
-        table: Latency of every block.
+        tables: Latency of every block, a table for each device.
         data: What to train on.
         recipe: How.
         seed: Of every training's initialisation and data order.
@@ -35,7 +35,7 @@ class TrainingObjective:
     """
 
     space: Space[Any]
-    table: LatencyTable
+    tables: Sequence[LatencyTable]
     data: DataSet
     recipe: TrainingRecipe
     seed: int = 0
@@ -43,7 +43,7 @@ class TrainingObjective:
     on_start: Callable[[str], None] | None = None
     on_step: OnProgress | None = None
 
-    def __call__(self, trial: Trial) -> tuple[float, float]:
+    def __call__(self, trial: Trial) -> tuple[float, ...]:
         """Run one trial.
 
         A training that ends in NaN gives NaN, with which Optuna fails the trial and goes on.
@@ -58,10 +58,10 @@ class TrainingObjective:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
             raise
 
-    def _run(self, trial: Trial) -> tuple[float, float]:
+    def _run(self, trial: Trial) -> tuple[float, ...]:
         architecture = self.space.suggest(trial)
         blocks = self.space.blocks(architecture)
-        latency = self.table.latency(blocks)
+        latencies = [table.latency(blocks) for table in self.tables]
         if self.on_start:
             self.on_start(str(architecture))
         run = self.runs.trial(trial) if self.runs else None
@@ -70,7 +70,7 @@ class TrainingObjective:
             if run:
                 run.log_epoch(epoch, asdict(metrics))
 
-        state, metrics = TrialState.FAIL, {"latency_ms": latency}
+        state, metrics = TrialState.FAIL, _named(latencies)
         try:
             result = train(
                 blocks,
@@ -88,7 +88,13 @@ class TrainingObjective:
         finally:
             if run:
                 run.finish(state, metrics)
-        return result.accuracy, latency
+        return result.accuracy, *latencies
+
+
+def _named(latencies: Sequence[float]) -> dict[str, float]:
+    if len(latencies) == 1:
+        return {"latency_ms": latencies[0]}
+    return {f"latency_{i}_ms": latency for i, latency in enumerate(latencies, start=1)}
 
 
 def _sizes(result: TrainingResult) -> dict[str, float]:

@@ -19,23 +19,24 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from optuna_pop.errors import StorageError, StudyError
 from optuna_pop.ledger import check_directions
 
-DIRECTIONS = (StudyDirection.MAXIMIZE, StudyDirection.MINIMIZE)
 MIN_FREE_MB = 200
 _HEARTBEAT_S = 60
 
 
-def open_study(url: str, name: str, sampler: BaseSampler | None = None) -> Study:
+def open_study(url: str, name: str, sampler: BaseSampler | None = None, *, costs: int = 1) -> Study:
     """Open a study, or create it where there is none of that name.
 
     Args:
         url: SQLAlchemy URL of the database.
         name: Of the study.
         sampler: Chooses the architectures.
+        costs: How many costs are minimized beside the accuracy.
 
     Raises:
         StorageError: if the storage cannot be reached or has no room.
         StudyError: if a study of that name has other directions.
     """
+    directions = [StudyDirection.MAXIMIZE] + costs * [StudyDirection.MINIMIZE]
     storage = open_storage(url)
     with _readable(url):
         existing = optuna.get_all_study_names(storage)
@@ -43,13 +44,13 @@ def open_study(url: str, name: str, sampler: BaseSampler | None = None) -> Study
             study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
         else:
             study = optuna.create_study(
-                study_name=name, storage=storage, sampler=sampler, directions=DIRECTIONS
+                study_name=name, storage=storage, sampler=sampler, directions=directions
             )
     check_directions(study)
-    if len(study.directions) != len(DIRECTIONS):
+    if len(study.directions) != len(directions):
         raise StudyError(
             f"study {name!r} has {len(study.directions)} objective(s) instead of accuracy and "
-            "latency: choose another --study name"
+            f"{costs} latencies: choose another --study name"
         )
     return study
 

@@ -32,7 +32,7 @@ def boundary_mask(costs: FloatArray, accuracy: FloatArray) -> BoolArray:
     Returns:
         Which of the m are in B(D), shape (m,).
     """
-    costs = costs.reshape(len(accuracy), -1)
+    costs = costs[:, None] if costs.ndim == 1 else costs
     no_slower = (costs[:, None] <= costs).all(axis=2)  # (w, x)
     faster = no_slower & (costs[:, None] < costs).any(axis=2)
     better = accuracy[:, None] > accuracy  # (w, x)
@@ -49,15 +49,41 @@ def staircase(costs: FloatArray, accuracy: FloatArray) -> NDArray[np.intp]:
     Returns:
         Row numbers, in ascending (first) cost.
     """
-    costs = costs.reshape(len(accuracy), -1)
+    costs = costs[:, None] if costs.ndim == 1 else costs
     # Fastest first, then most accurate, then first trained: a later row never displaces one.
     sequence = np.lexsort((np.arange(len(accuracy)), -accuracy, *costs.T[::-1]))
+    if costs.shape[1] == 1:  # a step is what rises above all that is faster
+        before = np.maximum.accumulate(np.append(-np.inf, accuracy[sequence]))[:-1]
+        return np.asarray(sequence[accuracy[sequence] > before])
     held: list[int] = []
     for row in sequence.tolist():
         beaten = (costs[held] <= costs[row]).all(axis=1) & (accuracy[held] >= accuracy[row])
         if not beaten.any():
             held.append(row)
     return np.array(held, dtype=np.intp)
+
+
+def highest_within(limits: FloatArray, costs: FloatArray, accuracy: FloatArray) -> FloatArray:
+    """Evaluate f at several limits: best accuracy of the trained within a limit on every cost.
+
+    Args:
+        limits: Shape (m, k).
+        costs: Of the trained, shape (b, k).
+        accuracy: Of the trained, shape (b,).
+
+    Returns:
+        Shape (m,); -inf where nothing trained is that fast.
+    """
+    if not len(costs):
+        return np.full(len(limits), -np.inf)
+    if costs.shape[1] == 1:
+        return Staircase.of(costs[:, 0], accuracy)(limits[:, 0])
+    rows = staircase(costs, accuracy)  # few, and the only ones that count
+    found = np.full(len(limits), -np.inf)
+    for cost, value in zip(costs[rows], accuracy[rows], strict=True):
+        within = (limits >= cost).all(axis=1)
+        found[within] = np.maximum(found[within], value)
+    return found
 
 
 @dataclass(frozen=True)

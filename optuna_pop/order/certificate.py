@@ -5,7 +5,9 @@ Notation beyond ``optuna_pop.order``:
            the accuracy that an unseen architecture of cost t or less could still reach, given that
            Acc contradicts the order by at most τ
 
-Where U(t) ≤ f(t) + τ nothing unseen lifts the boundary at t by more than the tolerance.
+Where U(t) ≤ f(t) + τ nothing unseen lifts the boundary at t by more than the tolerance. With
+several costs there is a U for each, of that cost alone. Of a Ŝ too large to walk, shares and U are
+those of a uniform sample.
 """
 
 from __future__ import annotations
@@ -14,23 +16,29 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optuna_pop.order.boundary import FloatArray
-from optuna_pop.order.pruning import PrunedSet
+from optuna_pop.order.boundary import FloatArray, Staircase
+from optuna_pop.order.region import EnumeratedRegion
 from optuna_pop.order.relation import BoolArray
+from optuna_pop.order.search import KEPT, PartialOrderSearch
+
+_SAMPLE = 20_000
 
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is known of Ŝ, for one cost.
+    """What is known of Ŝ; s is its size, or that of the sample.
 
     Attributes:
-        architectures: Size of Ŝ.
+        architectures: |Ŝ|.
         trained: Of them trained.
-        pruned: Of them in P and not trained.
+        pruned: Of them in P and not trained, about, where ``exact`` is false.
         settled: Of them trained, or unable to beat the boundary by more than the tolerance.
         tolerance: τ.
-        costs: Where U rises, ascending, shape (steps,).
-        upper: U there, ascending; +inf where nothing trained succeeds some architecture.
+        upper: U over each cost; +inf where nothing trained succeeds some architecture.
+        exact: Whether all of Ŝ was looked at, not a sample of it.
+        unseen_costs: Of the untrained looked at, shape (s, k); where costs are known only after
+            training, the least that the order allows, maybe -inf.
+        unseen_pruned: Which of those are in P, shape (s,).
     """
 
     architectures: int
@@ -38,8 +46,10 @@ class Certificate:
     pruned: int
     settled: int
     tolerance: float
-    costs: FloatArray
-    upper: FloatArray
+    upper: tuple[Staircase, ...]
+    exact: bool
+    unseen_costs: FloatArray
+    unseen_pruned: BoolArray
 
     @property
     def share_settled(self) -> float:
@@ -52,32 +62,28 @@ class Certificate:
         return self.architectures - self.trained - self.pruned
 
 
-def certify(pruned: PrunedSet, costs: FloatArray, trained: BoolArray) -> Certificate:
-    """Read the certificate off the bounds.
-
-    Args:
-        pruned: Bounds over Ŝ.
-        costs: Costs of Ŝ, shape (n,).
-        trained: Which of Ŝ are trained, shape (n,).
-    """
-    mask = pruned.mask
-    settled = trained | (pruned.hi <= pruned.reach)
-    unseen = np.flatnonzero(~trained)
-    unseen = unseen[np.argsort(costs[unseen], kind="stable")]
-    reach = np.maximum.accumulate(pruned.hi[unseen] + pruned.tolerance)
-    at, upper = costs[unseen], reach
-    # Of equal costs the last holds the maximum; of equal maxima the first is the step. (inf - inf
-    # is no step, hence comparisons instead of differences.)
-    last = np.append(at[1:] > at[:-1], np.ones(min(len(at), 1), dtype=np.bool_))
-    at, upper = at[last], upper[last]
-    rises = np.append(np.ones(min(len(at), 1), dtype=np.bool_), upper[1:] > upper[:-1])
-    at, upper = at[rises], upper[rises]
+def certify(search: PartialOrderSearch) -> Certificate:
+    """Read the certificate off a search."""
+    search.settle_tolerance()
+    region, trained = search.region, np.unique(np.array(search.rows, dtype=np.intp))
+    exact = isinstance(region, EnumeratedRegion) and region.size <= KEPT
+    if isinstance(region, EnumeratedRegion) and exact:
+        rows = region.rows
+    else:
+        rows = np.unique(region.draw(_SAMPLE, np.random.default_rng(0)))
+    rows = np.setdiff1d(rows, trained, assume_unique=True)
+    bounds = search.bounds(rows)
+    pruned = bounds.pruned(search.tolerance)
+    scale = (region.size - len(trained)) / max(len(rows), 1)  # 1 where exact
+    could = bounds.hi + search.tolerance
     return Certificate(
-        architectures=len(costs),
-        trained=int(trained.sum()),
-        pruned=int((mask & ~trained).sum()),
-        settled=int(settled.sum()),
-        tolerance=pruned.tolerance,
-        costs=at,
-        upper=upper,
+        architectures=region.size,
+        trained=len(trained),
+        pruned=round(scale * int(pruned.sum())),
+        settled=len(trained) + round(scale * int(bounds.settled().sum())),
+        tolerance=search.tolerance,
+        upper=tuple(Staircase.of(column, could) for column in bounds.floor.T),
+        exact=exact,
+        unseen_costs=bounds.floor,
+        unseen_pruned=pruned,
     )

@@ -36,9 +36,7 @@ class VectorIndex:
         return codes
 
     def find(self, vectors: Vectors) -> Rows:
-        """Rows of those of ``vectors`` (m, d) that exist, without repeats, ascending."""
-        codes = np.unique(self._codes(vectors), return_index=True)
-        at = np.searchsorted(self._codes_sorted, codes[0]).clip(max=len(self._rows) - 1)
-        rows = self._rows[at]
-        there = (self._vectors[rows] == vectors[codes[1]]).all(axis=1)
-        return np.unique(rows[there])
+        """Rows of vectors (m, d), shape (m,); -1 where there is none."""
+        codes = self._codes(vectors)
+        rows = self._rows[np.searchsorted(self._codes_sorted, codes).clip(max=len(self._rows) - 1)]
+        return np.where((self._vectors[rows] == vectors).all(axis=1), rows, -1)

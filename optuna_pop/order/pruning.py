@@ -1,4 +1,4 @@
-"""The pruned set P of Algorithm 1, kept incrementally (POP paper, Eq. 3 to 5).
+"""The pruned set P of Algorithm 1 (POP paper, Eq. 3 to 5), for all of Ŝ or for a few of it.
 
 The paper adds, for every trained w, ΔP_w = { m ∈ Ŝ : m ≺ w, Lat(m) ≥ Lat(y_w) }, where y_w is the
 fastest y ∈ D with Acc(y) ≥ Acc(w). Equivalently, with
@@ -12,40 +12,150 @@ not depend on the sequence of the trainings.
 
 What the paper leaves open, decided here: with a tolerance τ the order may be contradicted by τ,
 so m may reach hi(m) + τ and is pruned when hi(m) + τ ≤ f(Lat(m)). Ties in Acc prune, as Eq. 3's
-"≥" says. A trained network may itself be in P, as in the paper.
+"≥" says. A trained network may itself be in P, as in the paper. Several costs count as faster
+only together: f(t) takes those y that are within t on every one.
+
+Where costs are known only after training, the order bounds them too, because shallower and
+narrower is faster: Lat(m) ≥ max { Lat(w) : w ∈ D, w ≺ m }, and that floor takes Lat(m)'s place.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from optuna_pop.order.boundary import FloatArray
-from optuna_pop.order.relation import BoolArray, Vectors, precedents, successors
+from optuna_pop.order.boundary import FloatArray, highest_within
+from optuna_pop.order.relation import BoolArray, Rows, Vectors, precedents, successors
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What the order says of m architectures.
+
+    Attributes:
+        hi: Shape (m,); +inf where no trained network succeeds.
+        lo: Shape (m,); -inf where no trained network precedes.
+        reach: f at the cost, or at its floor, shape (m,); -inf where nothing trained is as fast.
+        floor: Cost, or what the order says it is at least, shape (m, k).
+    """
+
+    hi: FloatArray
+    lo: FloatArray
+    reach: FloatArray
+    floor: FloatArray
+
+    def pruned(self, tolerance: float) -> BoolArray:
+        """Which are in P, shape (m,)."""
+        return np.asarray(self.hi + tolerance <= self.reach)
+
+    def settled(self) -> BoolArray:
+        """Which cannot lift the boundary by more than the tolerance, whatever it is."""
+        return self.pruned(0.0)
+
+
+class TrainedSet:
+    """D: trained vectors, costs and accuracies, in the sequence they came.
+
+    Args:
+        d: Components of a vector.
+        k: Cost columns.
+    """
+
+    def __init__(self, d: int, k: int) -> None:
+        self._vectors: Vectors = np.empty((16, d), dtype=np.int16)
+        self._costs: FloatArray = np.empty((16, k))
+        self._accuracy: FloatArray = np.empty(16)
+        self._n = 0
+
+    def __len__(self) -> int:
+        return self._n
+
+    @property
+    def vectors(self) -> Vectors:
+        """Shape (b, d)."""
+        return self._vectors[: self._n]
+
+    @property
+    def costs(self) -> FloatArray:
+        """Shape (b, k)."""
+        return self._costs[: self._n]
+
+    @property
+    def accuracy(self) -> FloatArray:
+        """Shape (b,)."""
+        return self._accuracy[: self._n]
+
+    def add(self, vector: Vectors, cost: FloatArray | float, accuracy: float) -> None:
+        """Append one; shapes (d,) and (k,)."""
+        if not np.isfinite(accuracy):
+            raise ValueError(f"accuracy must be finite but got {accuracy}")
+        if self._n == len(self._accuracy):
+            double = (np.concatenate([a, a]) for a in (self._vectors, self._costs, self._accuracy))
+            self._vectors, self._costs, self._accuracy = double
+        self._vectors[self._n], self._costs[self._n] = vector, cost
+        self._accuracy[self._n] = accuracy
+        self._n += 1
+
+    def bounds(self, vectors: Vectors, costs: FloatArray | None) -> Bounds:
+        """Bounds of a few architectures, from all that is trained; memory grows with m · b.
+
+        Args:
+            vectors: Shape (m, d).
+            costs: Shape (m, k); None where they are known only after training.
+        """
+        columns = np.asfortranarray(vectors).T, np.asfortranarray(self.vectors).T
+        at_most = np.ones((len(vectors), self._n), dtype=np.bool_)  # (m, b): m ≤ w
+        at_least = at_most.copy()
+        for ours, theirs in zip(*columns, strict=True):
+            at_most &= ours[:, None] <= theirs
+            at_least &= ours[:, None] >= theirs
+        same = at_most & at_least
+        below, above = at_most & ~same, at_least & ~same
+        hi = np.where(below, self.accuracy, np.inf).min(axis=1, initial=np.inf)
+        lo = np.where(above, self.accuracy, -np.inf).max(axis=1, initial=-np.inf)
+        if costs is None:
+            costs = np.stack(
+                [
+                    np.where(above, column, -np.inf).max(axis=1, initial=-np.inf)
+                    for column in self.costs.T
+                ],
+                axis=1,
+            )
+        return Bounds(hi, lo, highest_within(costs, self.costs, self.accuracy), costs)
 
 
 class PrunedSet:
-    """P over a fixed Ŝ.
+    """P over a fixed Ŝ, kept up to date training by training.
 
     Args:
         vectors: Order vectors of Ŝ, shape (n, d).
-        costs: Costs of Ŝ, shape (n,) or (n, k).
+        costs: Costs of Ŝ, shape (n,) or (n, k); an int k where they are known only after training.
         tolerance: τ ≥ 0, in units of accuracy.
 
     Attributes:
-        hi: Shape (n,); +inf where no trained network succeeds m.
-        lo: Shape (n,); -inf where no trained network precedes m.
-        reach: f(Lat(m)), shape (n,); -inf where nothing trained is as fast.
+        floor: Costs, or what the order says they are at least, shape (n, k).
+        hi: See ``Bounds``, shape (n,).
+        lo: Shape (n,).
+        reach: Shape (n,).
     """
 
-    def __init__(self, vectors: Vectors, costs: FloatArray, tolerance: float = 0.0) -> None:
+    def __init__(self, vectors: Vectors, costs: FloatArray | int, tolerance: float = 0.0) -> None:
         if not tolerance >= 0:
             raise ValueError(f"tolerance must be at least 0 but got {tolerance}")
+        n = len(vectors)
         self._vectors = np.asfortranarray(vectors)  # columns are what every comparison walks
-        self._costs = np.asfortranarray(costs.reshape(len(vectors), -1))
+        self._known = not isinstance(costs, int)
+        self.floor: FloatArray = (
+            np.full((n, costs), -np.inf, order="F")
+            if isinstance(costs, int)
+            else np.asfortranarray(costs.reshape(n, -1))
+        )
         self.tolerance = tolerance
-        self.hi: FloatArray = np.full(len(vectors), np.inf)
-        self.lo: FloatArray = np.full(len(vectors), -np.inf)
-        self.reach: FloatArray = np.full(len(vectors), -np.inf)
+        self.hi: FloatArray = np.full(n, np.inf)
+        self.lo: FloatArray = np.full(n, -np.inf)
+        self.reach: FloatArray = np.full(n, -np.inf)
+        self._trained = TrainedSet(vectors.shape[1], self.floor.shape[1])
 
     def add(self, vector: Vectors, cost: FloatArray | float, accuracy: float) -> None:
         """Take a training into account; it need not lie in Ŝ.
@@ -55,14 +165,26 @@ class PrunedSet:
             cost: A number, or shape (k,).
             accuracy: Finite.
         """
-        if not np.isfinite(accuracy):
-            raise ValueError(f"accuracy must be finite but got {accuracy}")
+        self._trained.add(vector, cost, accuracy)
         below = precedents(self._vectors, vector)
         above = successors(self._vectors, vector)
         self.hi[below] = np.minimum(self.hi[below], accuracy)
         self.lo[above] = np.maximum(self.lo[above], accuracy)
-        no_faster = (self._costs >= np.atleast_1d(cost)).all(axis=1)
+        if not self._known:
+            self._raise_floor(above, np.atleast_1d(np.asarray(cost, dtype=np.float64)))
+        no_faster = (self.floor >= np.atleast_1d(cost)).all(axis=1)
         self.reach[no_faster] = np.maximum(self.reach[no_faster], accuracy)
+
+    def _raise_floor(self, above: BoolArray, cost: FloatArray) -> None:
+        rises = np.flatnonzero(above & (self.floor < cost).any(axis=1))
+        self.floor[rises] = np.maximum(self.floor[rises], cost)
+        now = highest_within(self.floor[rises], self._trained.costs, self._trained.accuracy)
+        self.reach[rises] = np.maximum(self.reach[rises], now)
+
+    def at(self, positions: Rows) -> Bounds:
+        """Bounds of some of Ŝ."""
+        at = positions
+        return Bounds(self.hi[at], self.lo[at], self.reach[at], self.floor[at])
 
     @property
     def mask(self) -> BoolArray:

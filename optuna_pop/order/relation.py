@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Vectors: TypeAlias = NDArray[np.integer[Any]]
 BoolArray: TypeAlias = NDArray[np.bool_]
+Rows: TypeAlias = NDArray[np.intp]
 
 
 def precedes(x: Sequence[int], y: Sequence[int]) -> bool:

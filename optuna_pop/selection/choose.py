@@ -7,6 +7,7 @@ The choice is made from what is left (not pruned, trained, running or given up):
    expects of them (kriging believer), so that parallel workers do not crowd together.
 3. Candidates, at random over cost and around the boundary, are scored by expected gain; the
    boundary is the one the surrogate believes in, which noise lifts less than the observed one.
+   Where costs are known only after training, another surrogate says what to expect of them.
 4. Where no surrogate can be had, the architecture whose cost is farthest from any trained.
 
 Ties are broken at random.
@@ -15,21 +16,22 @@ Ties are broken at random.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from optuna_pop.order.search import PartialOrderSearch
-from optuna_pop.selection.candidates import CandidatePool
+from optuna_pop.order.region import Batch, Ranges, Region
+from optuna_pop.order.search import PartialOrderSearch, uniform
 from optuna_pop.selection.gain import Area, expected_gain
-from optuna_pop.selection.surrogate import Scaling, Surrogate, SurrogateError
+from optuna_pop.selection.process import SurrogateError
+from optuna_pop.selection.scaling import Scaling
+from optuna_pop.selection.surrogate import CostSurrogate, Surrogate
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 FloatArray: TypeAlias = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.intp]
-Vectors: TypeAlias = NDArray[np.integer[Any]]
 
 # (rows) -> (whether each is left, lo, hi): lo and hi with the tolerance included, in accuracy
 Order: TypeAlias = Callable[[Rows], tuple[BoolArray, FloatArray, FloatArray]]
@@ -69,45 +71,58 @@ class Choice:
     reason: str
 
 
-@dataclass
+@dataclass(frozen=True)
+class Known:
+    """What is trained.
+
+    Attributes:
+        rows: Of Ŝ, in the sequence of their training, shape (n,).
+        costs: Shape (n, k).
+        accuracy: Finite, shape (n,).
+    """
+
+    rows: Rows
+    costs: FloatArray
+    accuracy: FloatArray
+
+    def of(self, where: Rows) -> Known:
+        """Those at some places."""
+        return Known(self.rows[where], self.costs[where], self.accuracy[where])
+
+
 class Selector:
-    """The choice over one space.
+    """The choice over one Ŝ.
 
     Args:
-        vectors: Shape (n, d).
-        costs: Shape (n, k).
+        region: Ŝ.
         options: Sizes.
+        known: Whether costs are known before training.
 
     Attributes:
         surrogate: Last one fitted.
     """
 
-    vectors: Vectors
-    costs: FloatArray
-    options: SelectionOptions = field(default_factory=SelectionOptions)
-
-    def __post_init__(self) -> None:
-        self.scaling = Scaling.of(self.vectors, self.costs)
-        self._scaled = self.scaling.costs(self.costs).astype(np.float32)  # (n, k)
-        total = self._scaled.sum(axis=1)  # (n,)
-        self._extremes = np.array([total.argmin(), total.argmax()])
-        self._pool = CandidatePool(self.vectors, self._scaled)
+    def __init__(
+        self, region: Region, options: SelectionOptions | None = None, *, known: bool = True
+    ) -> None:
+        self.region = region
+        self.options = options or SelectionOptions()
+        self.scaling = Scaling.of(region.ranges)
         self.surrogate = Surrogate(self.scaling)
+        self._cost = None if known else CostSurrogate(self.scaling)
         self._fitted_at = 0
 
     def choose(
         self,
-        trained: Sequence[int],
-        accuracy: FloatArray,
-        taken: Sequence[int],
+        trained: Known,
+        taken: Sequence[int] | Rows,
         rng: np.random.Generator,
         order: Order | None = None,
     ) -> Choice | None:
         """Choose the row to train next.
 
         Args:
-            trained: Rows with a finite accuracy, in the sequence of their training.
-            accuracy: Theirs, shape (len(trained),).
+            trained: What is known.
             taken: Further rows that may not be chosen but count as trained with the accuracy
                 expected of them: running trials. Also those given up, of which that is harmless.
             rng: Breaks ties and draws candidates.
@@ -116,14 +131,13 @@ class Selector:
         Returns:
             None where nothing is found that is left.
         """
-        known = np.asarray(trained, dtype=np.intp)
-        pending = np.setdiff1d(np.asarray(taken, dtype=np.intp), known)
-        used = np.concatenate([known, pending])
+        pending = np.setdiff1d(np.asarray(taken, dtype=np.intp), trained.rows)
+        used = np.concatenate([trained.rows, pending])
         started = self._start(used, rng, order)
         if started is not None:
             return Choice(started, float("nan"), "start")
         try:
-            return self._by_gain(known, np.asarray(accuracy, dtype=np.float64), pending, rng, order)
+            return self._by_gain(trained, pending, rng, order)
         except (SurrogateError, np.linalg.LinAlgError, FloatingPointError):
             return self._by_spread(used, rng, order)
 
@@ -135,101 +149,142 @@ class Selector:
         left, lo, hi = order(rows)
         return rows[left], lo[left], hi[left]
 
+    # --- the first few -----------------------------------------------------------------------
+
     def _start(self, used: Rows, rng: np.random.Generator, order: Order | None) -> int | None:
         if len(used) >= self.options.start + 2:
             return None
-        for row in self._extremes:
+        extremes = self.region.extremes
+        for row in extremes:
             if row not in used and len(self._left(np.array([row]), used, order)[0]):
                 return int(row)
         middle = (np.arange(self.options.start) + 0.5) / self.options.start
         width = 0.5 / self.options.start
-        have = self._scaled[np.setdiff1d(used, self._extremes), 0]
+        have = self.region.places(np.setdiff1d(used, extremes))
         for centre in middle[np.argsort(np.abs(middle - 0.5), kind="stable")[::-1]]:
             if (np.abs(have - centre) <= width).any():
                 continue
-            rows = self._pool.in_stratum(centre - width, centre + width, 64, rng)
+            rows = self.region.between(centre - width, centre + width, 64, rng)
             rows = self._left(rows, used, order)[0]
             if len(rows):
                 return int(rows[0])
         return None
 
-    def _condition(self, known: Rows, accuracy: FloatArray, pending: Rows) -> tuple[Rows, Any]:
-        """Fit the surrogate; returns the rows it is conditioned on and their mean (b,)."""
-        known, accuracy = self._thinned(known, accuracy)
-        n = len(known)
-        refit = n < 30 or n < self._fitted_at or n >= self._fitted_at * 1.05
-        self._fit(known, accuracy, refit)
-        if refit:
-            self._fitted_at = n
-        if len(pending):
-            warp = self.surrogate.warp
-            believed = self.surrogate.predict(self.vectors[pending], self.costs[pending])[0]
-            rows = np.concatenate([known, pending])
-            self._fit(rows, np.concatenate([accuracy, warp.back(believed)]), refit=False)
-            return rows, self.surrogate.trained_mean
-        return known, self.surrogate.trained_mean
-
-    def _fit(self, rows: Rows, accuracy: FloatArray, refit: bool) -> None:
-        self.surrogate.fit(self.vectors[rows], self.costs[rows], accuracy, refit=refit)
-
-    def _thinned(self, known: Rows, accuracy: FloatArray) -> tuple[Rows, FloatArray]:
-        """Half of those kept are nearest under the boundary, half are the first trained."""
-        most = self.options.trained
-        if len(known) <= most:
-            return known, accuracy
-        cost = self._scaled[known]  # (n, k)
-        faster = (cost[:, None] <= cost).all(axis=2)  # (w, x)
-        short = np.where(faster, accuracy[:, None], -np.inf).max(axis=0) - accuracy  # (n,)
-        near = np.argsort(short, kind="stable")[: most // 2]
-        rest = np.setdiff1d(np.arange(len(known)), near)[: most - most // 2]
-        keep = np.sort(np.concatenate([near, rest]))
-        return known[keep], accuracy[keep]
+    # --- by expected gain --------------------------------------------------------------------
 
     def _by_gain(
-        self,
-        known: Rows,
-        accuracy: FloatArray,
-        pending: Rows,
-        rng: np.random.Generator,
-        order: Order | None,
+        self, trained: Known, pending: Rows, rng: np.random.Generator, order: Order | None
     ) -> Choice | None:
-        rows, mean = self._condition(known, accuracy, pending)
-        area = Area.under(self._scaled[rows].astype(np.float64), mean, float(mean.min()))
-        used = np.concatenate([known, pending])
-        all_pairs = len(rows) * (self.options.spread + self.options.near)
-        few = min(1.0, self.options.budget / all_pairs)
-        drawn = self._pool.spread(int(self.options.spread * few), rng)
-        height = area.at(self._scaled[rows].astype(np.float64))
-        holders = rows[mean >= height - 1e-12][:64]
-        near = self._pool.neighbours(holders, int(self.options.near * few), rng)
-        found, lo, hi = self._left(np.union1d(drawn, near), used, order)
-        if not len(found):
+        used = np.concatenate([trained.rows, pending])
+        rows, costs, mean = self._condition(trained, pending)
+        area = Area.under(costs, mean, float(mean.min()))
+        found, lo, hi = self._candidates(rows, costs, mean, area, used, rng, order)
+        if not len(found.rows):
             return self._by_spread(used, rng, order)
-        cost = self._scaled[found].astype(np.float64)  # (m, k)
-        belief, sd = self.surrogate.predict(self.vectors[found], self.costs[found])
+        cost = self.scaling.costs(found.costs)  # (m, k)
+        belief, sd = self.surrogate.predict(found.vectors, found.costs)
         warp = self.surrogate.warp
         bounds = None if order is None else (warp(lo), warp(hi))
         gain = expected_gain(area, warp, cost, belief, sd, bounds)  # (m,)
         if not np.isfinite(gain).all():
             raise SurrogateError("expected gain is not finite")
         score = gain
-        if gain.max() <= 1e-12 * float(np.ptp(accuracy)):  # hopeless: the least unlikely one
+        if gain.max() <= 1e-12 * float(np.ptp(trained.accuracy)):  # hopeless: the least unlikely
             score = (belief - area.at(cost)) / sd
         best = int(rng.choice(np.flatnonzero(score == score.max())))
-        return Choice(int(found[best]), float(gain[best]), "gain")
+        return Choice(int(found.rows[best]), float(gain[best]), "gain")
+
+    def _condition(self, trained: Known, pending: Rows) -> tuple[Rows, FloatArray, FloatArray]:
+        """Fit the surrogates; returns the b rows conditioned on, scaled costs (b, k), mean (b,)."""
+        n = len(trained.rows)
+        refit = n < 30 or n < self._fitted_at or n >= self._fitted_at * 1.05
+        if self._cost is not None:
+            self._learn_costs(trained, pending, refit=refit)
+        kept = self._thinned(trained)
+        self._fit(kept, refit=refit)
+        if refit:
+            self._fitted_at = n
+        if len(pending):
+            running = self._take(pending)
+            believed = self.surrogate.predict(running.vectors, running.costs)[0]
+            kept = Known(
+                np.concatenate([kept.rows, pending]),
+                np.concatenate([kept.costs, running.costs]),
+                np.concatenate([kept.accuracy, self.surrogate.warp.back(believed)]),
+            )
+            self._fit(kept, refit=False)
+        return kept.rows, self.scaling.costs(kept.costs), self.surrogate.trained_mean
+
+    def _fit(self, known: Known, *, refit: bool) -> None:
+        vectors = self.region.take(known.rows).vectors
+        self.surrogate.fit(vectors, known.costs, known.accuracy, refit=refit)
+
+    def _learn_costs(self, trained: Known, pending: Rows, *, refit: bool) -> None:
+        """Fit what to expect of costs; their range is that of what has been seen and expected."""
+        assert self._cost is not None
+        self._cost.fit(self.region.take(trained.rows).vectors, trained.costs, refit=refit)
+        ends = self._cost.predict(self.region.take(self.region.extremes).vectors)
+        if len(pending):
+            ends = np.concatenate([ends, self._cost.predict(self.region.take(pending).vectors)])
+        seen = np.concatenate([trained.costs, ends])
+        ranges = self.region.ranges
+        self.scaling = self.surrogate.scaling = Scaling.of(
+            Ranges(ranges.lowest, ranges.highest, seen.min(axis=0), seen.max(axis=0))
+        )
+
+    def _take(self, rows: Rows) -> Batch:
+        """Vectors of rows, and their costs, known or expected within the range seen."""
+        batch = self.region.take(rows)
+        if self._cost is None:
+            return batch
+        low, high = self.scaling.cost_low, self.scaling.cost_low + self.scaling.cost_range
+        if self.scaling.log_cost:
+            low, high = np.exp(low), np.exp(high)
+        return Batch(rows, batch.vectors, self._cost.predict(batch.vectors).clip(low, high))
+
+    def _thinned(self, known: Known) -> Known:
+        """Half of those kept are nearest under the boundary, half are the first trained."""
+        most = self.options.trained
+        if len(known.rows) <= most:
+            return known
+        cost, accuracy = known.costs, known.accuracy
+        faster = (cost[:, None] <= cost).all(axis=2)  # (w, x)
+        short = np.where(faster, accuracy[:, None], -np.inf).max(axis=0) - accuracy  # (n,)
+        near = np.argsort(short, kind="stable")[: most // 2]
+        rest = np.setdiff1d(np.arange(len(accuracy)), near)[: most - most // 2]
+        return known.of(np.sort(np.concatenate([near, rest])))
+
+    def _candidates(
+        self,
+        rows: Rows,
+        costs: FloatArray,
+        mean: FloatArray,
+        area: Area,
+        used: Rows,
+        rng: np.random.Generator,
+        order: Order | None,
+    ) -> tuple[Batch, FloatArray, FloatArray]:
+        """Those worth scoring: over cost, and around the boundary of the b conditioned on."""
+        all_pairs = len(rows) * (self.options.spread + self.options.near)
+        few = min(1.0, self.options.budget / all_pairs)
+        drawn = self.region.spread(int(self.options.spread * few), rng)
+        holders = rows[mean >= area.at(costs) - 1e-12][:64]
+        near = self.region.near(holders, int(self.options.near * few), rng)
+        found, lo, hi = self._left(np.union1d(drawn, near), used, order)
+        return self._take(found), lo, hi
+
+    # --- without a surrogate -----------------------------------------------------------------
 
     def _by_spread(
         self, used: Rows, rng: np.random.Generator, order: Order | None
     ) -> Choice | None:
-        rows = self._left(self._pool.spread(4096, rng), used, order)[0]
-        if not len(rows):  # perhaps little is left: look everywhere
-            rows = self._left(np.arange(len(self.vectors)), used, order)[0]
+        rows = self._left(self.region.spread(4096, rng), used, order)[0]
         if not len(rows):
             return None
         if not len(used):
             return Choice(int(rng.choice(rows)), float("nan"), "spread")
         rows = rng.permutation(rows)[:4096]
-        apart = np.abs(self._scaled[rows][:, None] - self._scaled[used]).max(axis=2).min(axis=1)
+        apart = np.abs(self.region.places(rows)[:, None] - self.region.places(used)).min(axis=1)
         return Choice(int(rows[apart.argmax()]), float("nan"), "spread")
 
 
@@ -244,22 +299,25 @@ class ByGain:
     """
 
     def __init__(self, options: SelectionOptions | None = None) -> None:
-        self._options = options or SelectionOptions()
+        self._options = options
         self._selector: Selector | None = None
         self.last: Choice | None = None
 
     def __call__(
         self, search: PartialOrderSearch, held: Rows, rng: np.random.Generator
     ) -> int | None:
-        """Choose the position with the largest expected gain."""
-        if self._selector is None or self._selector.vectors is not search.vectors:
-            self._selector = Selector(search.vectors, search.costs, self._options)
+        """Choose the row with the largest expected gain."""
+        if self._selector is None or self._selector.region is not search.region:
+            self._selector = Selector(search.region, self._options, known=search.known)
+        tolerance = search.tolerance
 
         def order(rows: Rows) -> tuple[BoolArray, FloatArray, FloatArray]:
-            pruned, tolerance = search.pruned, search.pruned.tolerance
-            hi = pruned.hi[rows] + tolerance
-            return hi > pruned.reach[rows], pruned.lo[rows] - tolerance, hi
+            bounds = search.bounds(rows)
+            return ~bounds.pruned(tolerance), bounds.lo - tolerance, bounds.hi + tolerance
 
-        accuracy = np.array(search.accuracy)
-        self.last = self._selector.choose(search.trained, accuracy, held.tolist(), rng, order)
+        trained = Known(np.array(search.rows, dtype=np.intp), search.costs, search.accuracy)
+        self.last = self._selector.choose(trained, held, rng, order)
+        if self.last is None:  # perhaps little is left: look everywhere
+            row = uniform(search, held, rng)
+            self.last = None if row is None else Choice(row, float("nan"), "spread")
         return None if self.last is None else self.last.row

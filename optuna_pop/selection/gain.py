@@ -4,6 +4,7 @@ Notation:
     m, b, k      candidates, trained architectures, cost columns
     c            (log-)cost scaled to [0, 1]                                     (m, k)
     t            a point of the cost range [0, 1]^k
+    s, q         pieces of equal f, Sobol points
     f(t)         boundary: highest accuracy of the trained with cost ≤ t; the floor where none is
     y, w         accuracy of a candidate and its warp, w ~ N(mean, sd²)          (m,)
     lo, hi       bounds that the order gives y, tolerance already included       (m,)
@@ -14,9 +15,9 @@ one step of height f is, with h(a) = E[(y - a)⁺] (``Warp.excess``) and a = max
 
     (lo - f)⁺ + h(a) - h(max(hi, a)).
 
-For k ≥ 2 the integral is the mean over a fixed set of Sobol points t, hence approximate; the
-expectation at each point is still exact. The gain is in units of accuracy times share of the
-(log-)cost range.
+For k ≥ 2 the integral is the mean over a fixed set of Sobol points t, hence approximate, and
+points of one height make a piece; the expectation at each height is still exact. The gain is in
+units of accuracy times share of the (log-)cost range.
 """
 
 from __future__ import annotations
@@ -40,16 +41,16 @@ class Area:
     """The boundary cut into pieces of equal height.
 
     Attributes:
-        start: Where each piece begins, shape (s, k).
-        width: Measure of each piece, shape (s,).
-        height: Warped f on it, shape (s,).
-        exact: Whether pieces are intervals (k = 1) rather than points.
+        start: Where each piece begins, shape (s, 1); for several costs all points, shape (q, k).
+        width: Measure of each piece, shape (s,); of each point, shape (q,).
+        height: Warped f on each piece, shape (s,).
+        piece: For several costs the piece that each point belongs to, shape (q,).
     """
 
     start: FloatArray
     width: FloatArray
     height: FloatArray
-    exact: bool
+    piece: NDArray[np.intp] | None = None
 
     @classmethod
     def under(cls, costs: FloatArray, height: FloatArray, floor: float) -> Area:
@@ -66,7 +67,8 @@ class Area:
         points = points + 0.5 / len(points)  # else they lean towards 0
         reached = (costs[:, None] <= points).all(axis=2)  # (b, s)
         f = np.where(reached, np.maximum(height, floor)[:, None], floor).max(axis=0)  # (s,)
-        return cls(points, np.full(len(points), 1.0 / len(points)), f, exact=False)
+        height, piece = np.unique(f, return_inverse=True)
+        return cls(points, np.full(len(points), 1.0 / len(points)), height, piece)
 
     @classmethod
     def _staircase(cls, costs: FloatArray, height: FloatArray, floor: float) -> Area:
@@ -77,23 +79,31 @@ class Area:
         rises = np.concatenate([[True], np.diff(f) > 0])  # pieces of one height are joined
         first = np.flatnonzero(rises)
         width = np.add.reduceat(width, first)
-        return cls(start[first][:, None], width, f[first], exact=True)
+        return cls(start[first][:, None], width, f[first])
 
     def beyond(self, costs: FloatArray) -> FloatArray:
         """How much of each piece lies at t ≥ c: (m, s) for scaled costs (m, k)."""
-        if self.exact:
+        if self.piece is None:
             late = np.maximum(costs - self.start[:, 0], 0.0)  # (m, s)
             return np.asarray(np.maximum(self.width - late, 0.0))
-        within = (costs[:, None] <= self.start).all(axis=2)  # (m, s)
-        return np.asarray(within * self.width)
+        within = self._within(costs)  # (m, q)
+        share = np.zeros((len(self.width), len(self.height)), dtype=np.float32)  # (q, s)
+        share[np.arange(len(self.width)), self.piece] = self.width
+        return np.asarray(within.astype(np.float32) @ share, dtype=np.float64)
+
+    def _within(self, costs: FloatArray) -> NDArray[np.bool_]:
+        """Whether a candidate is within each point on every cost: (m, q)."""
+        within = costs[:, :1] <= self.start[:, 0]
+        for ours, theirs in zip(costs.T[1:], self.start.T[1:], strict=True):
+            within &= ours[:, None] <= theirs
+        return np.asarray(within)
 
     def at(self, costs: FloatArray) -> FloatArray:
         """Warped f at scaled costs (m, k): shape (m,)."""
-        if self.exact:
+        if self.piece is None:
             step = np.searchsorted(self.start[:, 0], costs[:, 0], side="right") - 1
             return np.asarray(self.height[np.maximum(step, 0)])
-        first = (costs[:, None] <= self.start).all(axis=2)  # (m, s)
-        least = np.where(first, self.height, np.inf).min(axis=1)
+        least = np.where(self._within(costs), self.height[self.piece], np.inf).min(axis=1)
         return np.asarray(np.where(np.isfinite(least), least, self.height.max()))
 
 

@@ -130,7 +130,11 @@ class Space(ABC, Generic[A]):
     def row_of_vector(self, vector: tuple[int, ...]) -> int | None:
         """Return the row that holds a vector, or None where the space has none such."""
         found = self._index.find(np.array([vector], dtype=np.int64))
-        return int(found[0]) if len(found) else None
+        return int(found[0]) if found[0] >= 0 else None
+
+    def rows_of(self, vectors: NDArray[np.integer[Any]]) -> NDArray[np.intp]:
+        """Rows of vectors (m, d), shape (m,); -1 where the space has none such."""
+        return self._index.find(vectors)
 
     def architecture(self, vector: tuple[int, ...]) -> A:
         """Return the architecture that has a vector.

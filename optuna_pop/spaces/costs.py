@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol, TypeAlias, TypeVar, runtime_checkable
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -23,22 +24,42 @@ class CostModel(Protocol):
 
 
 Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
+"""One cost: a model such as a ``LatencyTable``, a function, or a number for each architecture."""
+
+Range: TypeAlias = tuple[float, float]
 
 
-def costs_of(space: Space[A], cost: Cost[A]) -> FloatArray:
-    """Evaluate a cost over a whole space.
+def split_costs(cost: Cost[A] | Sequence[Cost[A]]) -> list[Cost[A]]:
+    """Take several costs apart: a list of models, functions or arrays, or an array (n, k)."""
+    if isinstance(cost, np.ndarray) and cost.ndim == 2:
+        return list(cost.T)
+    if (
+        isinstance(cost, list | tuple)
+        and cost
+        and all(isinstance(c, CostModel) or callable(c) or np.ndim(c) == 1 for c in cost)
+    ):
+        return list(cost)
+    return [cast("Cost[A]", cost)]
+
+
+def costs_of(space: Space[A], cost: Cost[A] | Sequence[Cost[A]]) -> FloatArray:
+    """Evaluate one or several costs over a whole space.
 
     Args:
         space: n architectures.
         cost: A latency table or other ``CostModel``, a function of the architecture, or n numbers
-            in the sequence of ``space.vectors()``.
+            in the sequence of ``space.vectors()``; or a list of k of these; or an array (n, k).
 
     Returns:
-        Shape (n,), finite.
+        Shape (n, k), finite.
 
     Raises:
-        CostError: if there are not n finite numbers.
+        CostError: if there are not n finite numbers for each cost.
     """
+    return np.stack([_one_cost(space, each) for each in split_costs(cost)], axis=1)
+
+
+def _one_cost(space: Space[A], cost: Cost[A]) -> FloatArray:
     if isinstance(cost, CostModel):
         costs = cost.costs(space)
     elif callable(cost):
@@ -56,21 +77,50 @@ def costs_of(space: Space[A], cost: Cost[A]) -> FloatArray:
     return costs
 
 
-def rows_within(costs: FloatArray, cost_range: tuple[float, float] | None) -> NDArray[np.intp]:
-    """Rows of Ŝ: architectures whose cost lies in [T_min, T_max], all without a range.
+def split_range(cost_range: Range | Sequence[Range | None] | None, costs: int) -> list[Range]:
+    """Bounds (T_min, T_max) of each of k costs, infinite where none are given.
 
     Raises:
-        CostError: if the range is empty or holds no architecture.
+        CostError: if they are not one for each cost, or one is empty.
     """
+    everything = (-math.inf, math.inf)
     if cost_range is None:
-        return np.arange(len(costs))
-    low, high = cost_range
-    if not low <= high:
-        raise CostError(f"cost_range ({low}, {high}) is empty: T_min must not exceed T_max")
-    rows = np.flatnonzero((costs >= low) & (costs <= high))
-    if not len(rows):
+        return [everything] * costs
+    given: Any = cost_range
+    if len(given) == 2 and all(isinstance(bound, int | float) for bound in given):
+        given = [given]
+    if len(given) != costs:
         raise CostError(
-            f"no architecture costs between {low} and {high}: the space ranges from "
-            f"{costs.min():.6g} to {costs.max():.6g}"
+            f"cost_range {cost_range} gives bounds of {len(given)} costs but there are {costs}: "
+            "give (T_min, T_max), or a list with one pair or None for each cost"
         )
-    return rows
+    ranges: list[Range] = [everything if pair is None else (pair[0], pair[1]) for pair in given]
+    for low, high in ranges:
+        if not low <= high:
+            raise CostError(f"cost_range ({low}, {high}) is empty: T_min must not exceed T_max")
+    return ranges
+
+
+def rows_within(
+    costs: FloatArray, cost_range: Range | Sequence[Range | None] | None
+) -> NDArray[np.intp]:
+    """Rows of Ŝ: architectures whose costs (n, k) lie in their [T_min, T_max], all without one.
+
+    Raises:
+        CostError: if a range is empty or nothing lies in all of them.
+    """
+    ranges = split_range(cost_range, costs.shape[1])
+    inside = np.ones(len(costs), dtype=np.bool_)
+    for column, (low, high) in zip(costs.T, ranges, strict=True):
+        inside &= (column >= low) & (column <= high)
+    if not inside.any():
+        reach = ", ".join(f"{c.min():.6g} to {c.max():.6g}" for c in costs.T)
+        raise CostError(
+            f"no architecture costs {ranges_in_words(ranges)}: the space ranges from {reach}"
+        )
+    return np.flatnonzero(inside)
+
+
+def ranges_in_words(ranges: Sequence[Range]) -> str:
+    """Say "between 1 and 5"."""
+    return " and ".join(f"between {low:.6g} and {high:.6g}" for low, high in ranges)

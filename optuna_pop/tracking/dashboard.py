@@ -45,6 +45,16 @@ def describe_study(
     return True
 
 
+def latency_metrics(devices: Sequence[str]) -> tuple[str, ...]:
+    """Name accuracy and the latency on each device, so that no two names are equal."""
+    if len(devices) == 1:
+        return METRICS
+    names = [f"latency on {device} (ms)" for device in devices]
+    if len(set(names)) < len(names):
+        names = [f"latency {i} on {device} (ms)" for i, device in enumerate(devices, start=1)]
+    return (METRICS[0], *names)
+
+
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:
     """Give the objectives the names that dashboards and tables show.
 

@@ -38,17 +38,19 @@ def boundary_figure(
     title: str | None = None,
     accuracy_label: str = "top-1 accuracy (%)",
     cost_label: str = "latency (ms)",
+    cost: int = 0,
     pruned: Iterable[float] | None = None,
     size: tuple[int, int] = (1200, 800),
 ) -> Figure:
     """Draw all trained networks and their speed/accuracy boundary.
 
     Args:
-        trained: Completed trainings; the first cost is drawn, those without finite values are not.
+        trained: Completed trainings; those without finite values are not drawn.
         title: By default how many networks hold the boundary.
         accuracy_label: Name and unit of the accuracy.
-        cost_label: Name and unit of the first cost.
-        pruned: First costs of architectures that were given up without training.
+        cost_label: Name and unit of the cost.
+        cost: Which of several costs is drawn, from 0.
+        pruned: That cost of architectures that were given up without training.
         size: Width and height in pixels at 100 dots an inch.
 
     Returns:
@@ -58,11 +60,11 @@ def boundary_figure(
     Raises:
         InputError: if there is nothing to draw.
     """
-    # With several costs the boundary of the first alone is what a plane can show.
+    # With several costs the boundary of one alone is what a plane can show.
     drawn = [
-        Trained(entry.number, entry.architecture, entry.accuracy, entry.costs[:1])
+        Trained(entry.number, entry.architecture, entry.accuracy, entry.costs[cost : cost + 1])
         for entry in trained
-        if math.isfinite(entry.accuracy) and entry.costs and math.isfinite(entry.costs[0])
+        if math.isfinite(entry.accuracy) and all(map(math.isfinite, entry.costs)) and entry.costs
     ]
     if not drawn:
         raise InputError(
@@ -73,7 +75,7 @@ def boundary_figure(
     figure = Figure(figsize=(size[0] / _DPI, size[1] / _DPI), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.1, 0.9, 0.775))
-    given_up = [float(cost) for cost in pruned or () if math.isfinite(cost)]
+    given_up = [float(c) for c in (() if pruned is None else pruned) if math.isfinite(c)]
     _prepare(axes, drawn, given_up)
     _draw(axes, drawn, held, given_up)
     axes.set_xlabel(cost_label, fontsize=13, color=_INK, labelpad=8)

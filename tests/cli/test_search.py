@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import optuna
 import pytest
 from mlflow import MlflowClient
@@ -134,6 +135,31 @@ def test_search_refuses_what_is_not_the_studys(folder: Path, run: Run) -> None:
         assert len(study.trials) == 1
 
 
+def test_search_over_two_devices(folder: Path, run: Run) -> None:
+    two = ("--table", "other.json", "--storage", URL)
+    code, _, err = run(*SEARCH, *two, "--trials", 2)
+    assert code == 2
+    assert "no latency table other.json" in err
+    made_up_table(folder, 3.0).save(folder / "other.json")
+    assert run(*SEARCH, *two, "--trials", 2, "--cost-range", "0:", "--cost-range", ":1e9")[0] == 0
+    with opened(folder) as study:
+        assert len(study.directions) == 3
+        assert len(set(study.metric_names)) == 3
+        first, second = np.array([t.values[1:] for t in study.trials]).T
+        assert second == pytest.approx(3 * first)
+        sampler = identity.sampler_of(study)
+        assert sampler is not None
+        assert sampler.certificate(study).trained == 2
+    code, out, _ = run("boundary", "--storage", URL, "--png", "b.png", "--csv", "b.csv")
+    assert code == 0
+    assert "b-2.png" in out
+    assert (folder / "b-2.png").exists()
+    assert (folder / "b.csv").read_text().startswith("trial,architecture,accuracy,cost_1,cost_2,")
+    code, _, err = run(*SEARCH, "--storage", URL, "--trials", 3)
+    assert code == 2
+    assert "objective" in err
+
+
 def test_killed_search_loses_and_doubles_nothing(folder: Path) -> None:
     first = start(folder, 20)
     wait_for_running(folder, complete=1)
@@ -184,5 +210,5 @@ def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> No
     table = LatencyTable.load(folder / "latency.json")
     study = optuna.create_study(directions=["maximize", "minimize"])
     for recipe in (diverges, learns):
-        study.optimize(TrainingObjective(space, table, data, recipe), n_trials=1)
+        study.optimize(TrainingObjective(space, [table], data, recipe), n_trials=1)
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.COMPLETE]

@@ -3,10 +3,11 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optuna_pop.order import PrunedSet
+from optuna_pop.order import EnumeratedRegion, PartialOrderSearch, PrunedSet
 from optuna_pop.order.certificate import certify
 
 GRID = np.array(list(itertools.product(range(3), range(3))), dtype=np.int16)
@@ -23,17 +24,17 @@ def test_upper_bound_and_counts_by_definition(
     lat: list[float], acc: list[float], trained: set[int], tau: float
 ) -> None:
     pruned = PrunedSet(GRID, np.array(lat), tau)
+    search = PartialOrderSearch(EnumeratedRegion(GRID, np.array(lat)[:, None]), tau)
     for row in trained:
         pruned.add(GRID[row], lat[row], acc[row])
-    mask = np.isin(np.arange(N), list(trained))
-    found = certify(pruned, np.array(lat), mask)
+        search.add(row, GRID[row], lat[row], acc[row])
+    found = certify(search)
+    assert found.exact
     assert found.trained + found.pruned + found.open == found.architectures == N
     assert found.settled == sum(m in trained or pruned.hi[m] <= pruned.reach[m] for m in range(N))
     for t in np.arange(0.0, 7.0, 0.5):
         could = [pruned.hi[m] + tau for m in range(N) if m not in trained and lat[m] <= t]
-        at = np.searchsorted(found.costs, t, side="right") - 1
-        assert (found.upper[at] if at >= 0 else -np.inf) == max(could, default=-np.inf)
-    assert (np.diff(found.upper) > 0).all()
+        assert found.upper[0](np.array(t)) == max(could, default=-np.inf)
 
 
 @given(
@@ -44,10 +45,27 @@ def test_no_unseen_architecture_passes_the_bound_while_the_order_holds(
     lat: list[float], trained: set[int]
 ) -> None:
     acc = GRID.sum(axis=1).astype(float)
-    pruned = PrunedSet(GRID, np.array(lat))
+    search = PartialOrderSearch(EnumeratedRegion(GRID, np.array(lat)[:, None]), 0.0)
     for row in trained:
-        pruned.add(GRID[row], lat[row], acc[row])
-    found = certify(pruned, np.array(lat), np.isin(np.arange(N), list(trained)))
+        search.add(row, GRID[row], lat[row], acc[row])
+    found = certify(search)
     for m in set(range(N)) - trained:
-        at = np.searchsorted(found.costs, lat[m], side="right") - 1
-        assert acc[m] <= found.upper[at]
+        assert acc[m] <= found.upper[0](np.array(lat[m]))
+
+
+def test_sample_of_a_large_space_says_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    vectors = np.array(list(itertools.product(range(8), repeat=4)), dtype=np.int16)
+    lat = 1.0 + vectors.sum(axis=1)
+    found = {}
+    for kept in (500_000, 10):
+        monkeypatch.setattr("optuna_pop.order.search.KEPT", kept)
+        monkeypatch.setattr("optuna_pop.order.certificate.KEPT", kept)
+        search = PartialOrderSearch(EnumeratedRegion(vectors, lat[:, None]), 0.5)
+        for row in range(0, len(vectors), 200):
+            search.add(row, vectors[row], lat[row], float(np.sqrt(lat[row]).round(1)))
+        found[kept] = certify(search)
+    exact, sampled = found[500_000], found[10]
+    assert exact.exact
+    assert not sampled.exact
+    assert sampled.share_settled == pytest.approx(exact.share_settled, abs=0.02)
+    assert sampled.trained == exact.trained

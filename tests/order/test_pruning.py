@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optuna_pop.order import PartialOrderSearch, PrunedSet, precedes
+from optuna_pop.order import EnumeratedRegion, PartialOrderSearch, PrunedSet, precedes
+from optuna_pop.order.pruning import TrainedSet
 from optuna_pop.order.search import uniform
 from tests.order import algorithm1
 
@@ -101,15 +102,47 @@ def test_refuses_what_would_poison_the_bounds() -> None:
         PrunedSet(GRID, np.ones(N), -1.0)
 
 
+def test_bounds_of_a_few_are_those_of_all() -> None:
+    rng = np.random.default_rng(3)
+    for known in (True, False):
+        lat, acc = rng.integers(0, 6, (N, 2)).astype(float), rng.integers(0, 6, N).astype(float)
+        kept, seen = PrunedSet(GRID, lat if known else 2), TrainedSet(3, 2)
+        for row in rng.permutation(N)[:9].tolist():
+            kept.add(GRID[row], lat[row], acc[row])
+            seen.add(GRID[row], lat[row], acc[row])
+        some = rng.permutation(N)[:7]
+        a, b = kept.at(some), seen.bounds(GRID[some], lat[some] if known else None)
+        for name in ("hi", "lo", "reach", "floor"):
+            assert getattr(a, name).tolist() == getattr(b, name).tolist(), name
+
+
+@given(levels, levels, trainings)
+def test_unknown_costs_are_floored_by_precedents(
+    lat: list[float], acc: list[float], trained: list[int]
+) -> None:
+    found = PrunedSet(GRID, 1)
+    for row in trained:
+        found.add(GRID[row], lat[row], acc[row])
+    for m in range(N):
+        below = [lat[w] for w in trained if precedes(GRID[w].tolist(), GRID[m].tolist())]
+        floor = max(below, default=-np.inf)
+        assert found.floor[m, 0] == floor
+        assert found.reach[m] == max((acc[y] for y in trained if lat[y] <= floor), default=-np.inf)
+
+
+def search_of(rows: np.ndarray | None, costs: np.ndarray) -> PartialOrderSearch:
+    return PartialOrderSearch(EnumeratedRegion(GRID, costs[:, None], rows), 0.0)
+
+
 def test_choice_is_uniform_over_what_is_left() -> None:
-    search = PartialOrderSearch(GRID, np.arange(N, dtype=float), np.arange(N), 0.0)
+    search = search_of(None, np.arange(N, dtype=float))
     search.add(N - 1, GRID[-1], float(N - 1), 60.0)
     search.add(0, GRID[0], 0.0, 60.0)  # equally good and faster: all between are pruned
-    assert search.left(search.positions(set())).tolist() == [N - 1]
+    assert search.left(np.arange(N), np.array([], dtype=int)).tolist() == [N - 1]
     assert search.choose({N - 1}, np.random.default_rng(0), uniform) is None
     assert search.exhausted({N - 1})
 
-    fresh = PartialOrderSearch(GRID, np.ones(N), np.arange(3, N), 0.0)
+    fresh = search_of(np.arange(3, N), np.ones(N))
     rng = np.random.default_rng(0)
     drawn = [fresh.choose({0, 3, 4}, rng, uniform) for _ in range(5_000)]
     counts = np.bincount(np.array(drawn), minlength=N)
@@ -117,3 +150,22 @@ def test_choice_is_uniform_over_what_is_left() -> None:
     expected = 5_000 / (N - 5)
     # Chi-square with 12 degrees of freedom stays below 45 but once in 10^5 seeds.
     assert ((counts[5:] - expected) ** 2 / expected).sum() < 45
+
+
+def test_large_and_small_regions_agree(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Ŝ too large to keep P for gives the same P, and ends when nothing is left."""
+    rng = np.random.default_rng(0)
+    lat, acc = rng.random(N), GRID.sum(axis=1) + rng.random(N)
+    small = search_of(None, lat)
+    monkeypatch.setattr("optuna_pop.order.search.KEPT", 4)
+    monkeypatch.setattr("optuna_pop.order.search._CHUNK", 5)
+    large = search_of(None, lat)
+    taken: set[int] = set()
+    while (row := large.choose(taken, rng, uniform)) is not None:
+        assert row not in small.pruned()
+        taken.add(row)
+        for search in (small, large):
+            search.add(row, GRID[row], lat[row], acc[row])
+        assert large.pruned().tolist() == small.pruned().tolist()
+    assert small.exhausted(taken)
+    assert large.exhausted(taken)

@@ -148,7 +148,7 @@ def test_out_of_range_training_teaches_but_is_never_chosen() -> None:
     for value in (60.0, 60.0):
         trial = study.ask()
         study.tell(trial, (value, cost(SPACE.suggest(trial))))
-    assert len(sampler.pruned_rows(study)) == len(sampler.rows)
+    assert len(sampler.pruned_rows(study)) == sampler.region.size
     assert sampler.is_exhausted(study)
 
 
@@ -203,7 +203,7 @@ def test_sampler_pickles_with_its_settings() -> None:
     again = pickle.loads(pickle.dumps(make(tolerance=2.0, cost_range=(10, 300))))
     study = create(again)
     study.optimize(objective, n_trials=3)
-    assert again.rows.tolist() == sampler.rows.tolist()
+    assert again.region.size == sampler.region.size < len(SPACE)
 
 
 def test_single_accuracy_objective_works_too() -> None:
@@ -222,6 +222,22 @@ def test_other_directions_are_refused_only_inside_the_space(directions: list[str
         SPACE.suggest(study.ask())
 
 
+@pytest.mark.parametrize(
+    ("directions", "costs", "message"),
+    [
+        (["maximize", "maximize", "minimize"], 1, "several qualities into one"),
+        (["maximize", "minimize", "minimize"], 1, "2 of them costs, but the sampler knows 1"),
+        (["maximize", "minimize"], 2, r"'minimize', 'minimize'\]"),
+        (["maximize"], 0, "knows no cost"),
+    ],
+)
+def test_directions_must_fit_the_costs(directions: list[str], costs: int, message: str) -> None:
+    sampler = POPSampler(SPACE, cost=[cost] * costs or None)
+    study = optuna.create_study(directions=directions, sampler=sampler)
+    with pytest.raises(StudyError, match=message):
+        SPACE.suggest(study.ask())
+
+
 @pytest.mark.parametrize("kind", ["array", "model", "function"])
 def test_costs_come_in_three_forms(kind: str) -> None:
     numbers = np.array([cost(SPACE.at(row)) for row in range(len(SPACE))])
@@ -233,7 +249,7 @@ def test_costs_come_in_three_forms(kind: str) -> None:
 
     given: dict[str, object] = {"array": numbers, "model": Model(), "function": cost}
     sampler = POPSampler(SPACE, cost=given[kind])  # type: ignore[arg-type]
-    assert sampler.costs.tolist() == numbers.tolist()
+    assert sampler.region.take(np.arange(len(SPACE))).costs[:, 0].tolist() == numbers.tolist()
 
 
 @pytest.mark.parametrize(
@@ -242,6 +258,8 @@ def test_costs_come_in_three_forms(kind: str) -> None:
         ({"cost_range": (5, 1)}, CostError, "T_min must not exceed T_max"),
         ({"cost_range": (9000, 9001)}, CostError, "ranges from 16 to 512"),
         ({"cost_range": (float("nan"), 1)}, CostError, "nan"),
+        ({"cost_range": [(1, 2), None]}, CostError, "bounds of 2 costs but there are 1"),
+        ({"cost": None, "cost_range": (1, 2)}, CostError, "known before training"),
         ({"cost": [1.0, 2.0]}, CostError, r"16 architectures.*\(2,\)"),
         ({"cost": lambda a: float("nan")}, CostError, "width=16, depth=1 is nan"),
         ({"tolerance": -0.1}, InputError, "-0.1"),

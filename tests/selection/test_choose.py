@@ -9,18 +9,30 @@ import pytest
 from optuna_pop import OrderedSpace, POPSampler, StopWhenGainBelow
 from optuna_pop.errors import InputError, OrderWarning
 from optuna_pop.order.index import VectorIndex
-from optuna_pop.selection import SelectionOptions, Selector
+from optuna_pop.order.region import EnumeratedRegion
+from optuna_pop.selection import Choice, Known, SelectionOptions, Selector
 
 GRID = np.array(list(itertools.product(range(5), repeat=4)), dtype=np.int16)
 COSTS = np.exp(GRID.sum(axis=1) / 6.0)[:, None]
 TRUTH = 95.0 - 60.0 * np.exp(-GRID @ np.array([0.2, 0.1, 0.05, 0.02]))
 
 
+def next_of(
+    selector: Selector,
+    trained: list[int],
+    accuracy: np.ndarray,
+    running: list[int],
+    rng: np.random.Generator,
+) -> Choice | None:
+    rows = np.array(trained, dtype=np.intp)
+    return selector.choose(Known(rows, COSTS[rows], accuracy[rows]), running, rng)
+
+
 def search(accuracy: np.ndarray, budget: int, seed: int = 0) -> list[int]:
-    selector, rng = Selector(GRID, COSTS), np.random.default_rng(seed)
+    selector, rng = Selector(EnumeratedRegion(GRID, COSTS)), np.random.default_rng(seed)
     trained: list[int] = []
     for _ in range(budget):
-        choice = selector.choose(trained, accuracy[trained], [], rng)
+        choice = next_of(selector, trained, accuracy, [], rng)
         assert choice is not None
         trained.append(choice.row)
     return trained
@@ -70,11 +82,11 @@ def test_odd_accuracies_still_give_choices(accuracy: np.ndarray) -> None:
 
 
 def test_running_architectures_are_not_crowded() -> None:
-    selector, rng = Selector(GRID, COSTS), np.random.default_rng(0)
+    selector, rng = Selector(EnumeratedRegion(GRID, COSTS)), np.random.default_rng(0)
     trained = search(TRUTH, 15)
     running: list[int] = []
     for _ in range(8):
-        choice = selector.choose(trained, TRUTH[trained], running, rng)
+        choice = next_of(selector, trained, TRUTH, running, rng)
         assert choice is not None
         running.append(choice.row)
     assert len(set(running) | set(trained)) == 23
@@ -82,9 +94,9 @@ def test_running_architectures_are_not_crowded() -> None:
 
 
 def test_everything_is_found_in_the_end() -> None:
-    selector, rng = Selector(GRID[:30], COSTS[:30]), np.random.default_rng(0)
+    selector, rng = Selector(EnumeratedRegion(GRID[:30], COSTS[:30])), np.random.default_rng(0)
     trained: list[int] = []
-    while (choice := selector.choose(trained, TRUTH[trained], [], rng)) is not None:
+    while (choice := next_of(selector, trained, TRUTH, [], rng)) is not None:
         trained.append(choice.row)
     assert sorted(trained) == list(range(30))
 
@@ -92,15 +104,16 @@ def test_everything_is_found_in_the_end() -> None:
 def test_index_finds_exactly_what_exists() -> None:
     index = VectorIndex(GRID[::2])
     found = index.find(GRID.astype(np.int64))
-    assert found.tolist() == list(range(len(GRID[::2])))
+    assert found[::2].tolist() == list(range(len(GRID[::2])))
+    assert set(found[1::2].tolist()) == {-1}
 
 
 def test_sizes_do_not_break_a_small_space() -> None:
     options = SelectionOptions(start=2, spread=10, near=5, trained=6, budget=100)
-    selector, rng = Selector(GRID, COSTS, options), np.random.default_rng(0)
+    selector, rng = Selector(EnumeratedRegion(GRID, COSTS), options), np.random.default_rng(0)
     trained: list[int] = []
     for _ in range(30):
-        choice = selector.choose(trained, TRUTH[trained], [], rng)
+        choice = next_of(selector, trained, TRUTH, [], rng)
         assert choice is not None
         trained.append(choice.row)
     assert len(set(trained)) == 30
