@@ -90,18 +90,26 @@ class LatencyTable(Part):
         self.require(wanted)
         return math.fsum(self._cost(block) for block in wanted)
 
-    def costs(self, space: Space[A]) -> NDArray[np.float64]:
-        """Return the estimated latency of every architecture of a space.
+    def costs(
+        self, space: Space[A], rows: NDArray[np.integer[Any]] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the estimated latency of architectures of a space.
+
+        Args:
+            space: Architectures made of blocks.
+            rows: Their rows, shape (m,); the whole space by default.
 
         Returns:
-            Milliseconds at batch 1, shape (n,), in the sequence of ``space.vectors()``.
+            Milliseconds at batch 1, shape (m,), or (n,) in the sequence of the rows.
 
         Raises:
             MissingBlockError: if the table lacks a block of the space.
-            InputError: if the space's architectures are not made of blocks.
+            InputError: if the space's architectures are not made of blocks, a row lies outside,
+                or the whole space is too large to be listed.
         """
         self.require(space.block_configs())
-        return np.asarray(space.sum_blocks(self._cost), dtype=np.float64)
+        vectors = None if rows is None else space.vectors_at(rows)
+        return np.asarray(space.sum_blocks(self._cost, vectors), dtype=np.float64)
 
     def missing(self, space: Space[A]) -> tuple[BlockConfig, ...]:
         """Return the block configurations of a space that the table lacks, sorted."""

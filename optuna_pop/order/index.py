@@ -26,8 +26,15 @@ class VectorIndex:
         draws = np.random.default_rng(20190619).integers(2**63, size=(vectors.shape[1],))
         self._multipliers = [np.uint64(2 * int(draw) + 1) for draw in draws]
         codes = self._codes(vectors)  # (n,)
-        self._rows = np.argsort(codes, kind="stable")
-        self._codes_sorted = codes[self._rows]
+        rows = np.argsort(codes)  # not stable, which is several times as fast
+        codes = codes[rows]
+        same = np.flatnonzero(codes[1:] == codes[:-1])
+        if len(same):
+            same = np.union1d(same, same + 1)
+            rows[same] = rows[same][np.lexsort((rows[same], codes[same]))]
+        few = len(rows) <= np.iinfo(np.int32).max
+        self._rows = rows.astype(np.int32) if few else rows
+        self._codes_sorted = codes
 
     def _codes(self, vectors: Vectors) -> NDArray[np.uint64]:
         codes = np.zeros(len(vectors), dtype=np.uint64)
@@ -35,8 +42,9 @@ class VectorIndex:
             codes += column.astype(np.int64).astype(np.uint64) * multiplier
         return codes
 
-    def find(self, vectors: Vectors) -> Rows:
-        """Rows of vectors (m, d), shape (m,); -1 where there is none."""
-        codes = self._codes(vectors)
-        rows = self._rows[np.searchsorted(self._codes_sorted, codes).clip(max=len(self._rows) - 1)]
-        return np.where((self._vectors[rows] == vectors).all(axis=1), rows, -1)
+    def rows_of(self, vectors: Vectors) -> Rows:
+        """Row of each of ``vectors`` (m, d), shape (m,); -1 where there is none."""
+        at = np.searchsorted(self._codes_sorted, self._codes(vectors)).clip(max=len(self._rows) - 1)
+        rows = self._rows[at].astype(np.intp)
+        there = (self._vectors[rows] == vectors).all(axis=1)
+        return np.where(there, rows, -1)

@@ -123,7 +123,7 @@ class EnumeratedRegion:
         self.rows: Rows = np.arange(len(vectors)) if rows is None else rows
         self.vectors = vectors if self._all else np.asfortranarray(vectors[self.rows])
         self.costs = costs if self._all else costs[self.rows]
-        self._find = find or VectorIndex(vectors).find
+        self._find = find or VectorIndex(vectors).rows_of
 
     @property
     def size(self) -> int:

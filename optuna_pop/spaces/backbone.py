@@ -13,6 +13,7 @@ narrowing blocks.
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,8 +24,9 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from optuna_pop.errors import ArchitectureError, InputError
-from optuna_pop.spaces.base import FloatArray, IntArray, ParamValue, Space, freeze
+from optuna_pop.spaces.base import FloatArray, IntArray, ParamValue, Rows, Space, vector_type
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.spaces.ranking import BackboneRanking
 
 PAPER_WIDTHS = (64, 128, 256, 512, 1024)
 _FIRST_STAGE = 3  # stages 1 and 2 are the stem
@@ -101,6 +103,14 @@ class BackboneSpace(Space[BackboneArchitecture]):
             raise InputError(
                 f"classes and input_shape must be positive but got {classes}, {input_shape}"
             )
+        self._type = vector_type(max(self.max_depths))
+        self._ranking = BackboneRanking(self.max_depths, len(self.widths))
+        if self._ranking.size > sys.maxsize:
+            raise InputError(
+                f"max_depths {self.max_depths} with {len(self.widths)} widths give "
+                f"{self._ranking.size:,} architectures, more than can be numbered: make the "
+                "depths smaller or the widths fewer"
+            )
         self.stem = stem or (max(1, self.widths[0] // 2), self.widths[0])
         down = _STRIDE ** (len(self.stem) + len(self.max_depths))
         if min(input_shape[1:]) < down:
@@ -124,30 +134,21 @@ class BackboneSpace(Space[BackboneArchitecture]):
     def _stages(self) -> range:
         return range(_FIRST_STAGE, _FIRST_STAGE + len(self.max_depths))
 
-    def vectors(self) -> IntArray:
-        """Return T of every architecture, shape (n, stages · widths)."""
-        return self._vectors
+    def __len__(self) -> int:
+        return self._ranking.size
 
-    @cached_property
-    def _vectors(self) -> IntArray:
-        parts = []
-        for depths in itertools.product(*(range(1, most + 1) for most in self.max_depths)):
-            bounds = self._width_bounds(sum(depths))  # (k, widths - 1)
-            parts.append(_count_vectors(np.array(depths), bounds))
-        return freeze(np.concatenate(parts))
+    def vectors_at(self, rows: NDArray[np.integer[Any]]) -> IntArray:
+        """Return T of some rows; see ``Space.vectors_at``."""
+        return self._ranking.vectors(self._checked(rows), self._type)
 
-    def _width_bounds(self, depth: int) -> NDArray[np.int16]:
-        """All non-decreasing ways to say how many of ``depth`` blocks lie below each width."""
-        changes = itertools.combinations_with_replacement(range(depth + 1), len(self.widths) - 1)
-        flat = np.fromiter(itertools.chain.from_iterable(changes), dtype=np.int16)
-        return (
-            flat.reshape(-1, len(self.widths) - 1) if len(self.widths) > 1 else flat.reshape(1, 0)
-        )
+    def rows_of(self, vectors: IntArray) -> Rows:
+        """Return the row of each T, or -1; see ``Space.rows_of``."""
+        return self._ranking.rows(self._checked_vectors(vectors)).astype(np.intp, copy=False)
 
     def at(self, row: int) -> BackboneArchitecture:
-        """Return the architecture in row ``row`` of ``vectors()``."""
-        counts = self.vectors()[row].reshape(len(self.max_depths), len(self.widths))
-        return BackboneArchitecture(tuple(self._stage(stage.tolist()) for stage in counts))
+        """Return the architecture in row ``row``; see ``Space.at``."""
+        counts = self.vectors_at(np.array([row])).reshape(len(self.max_depths), len(self.widths))
+        return BackboneArchitecture(tuple(self._stage(stage) for stage in counts.tolist()))
 
     def _stage(self, at_least: list[int]) -> tuple[int, ...]:
         """Widths of one stage from its numbers of blocks at least so wide."""
@@ -233,6 +234,10 @@ class BackboneSpace(Space[BackboneArchitecture]):
 
     def block_configs(self) -> tuple[BlockConfig, ...]:
         """Return every block configuration some architecture needs, sorted."""
+        return self._block_configs
+
+    @cached_property
+    def _block_configs(self) -> tuple[BlockConfig, ...]:
         found = {*self._stem_blocks, *(self._head(width) for width in self.widths)}
         widths_in = {self.stem[-1]}
         for stage, most in enumerate(self.max_depths):
@@ -245,39 +250,66 @@ class BackboneSpace(Space[BackboneArchitecture]):
             widths_in = set(self.widths)
         return tuple(sorted(found))
 
-    def sum_blocks(self, cost_of: Callable[[BlockConfig], float]) -> FloatArray:
-        """Add up a cost per block configuration over every architecture, without a loop over them.
+    def sum_blocks(
+        self, cost_of: Callable[[BlockConfig], float], vectors: IntArray | None = None
+    ) -> FloatArray:
+        """Add up a cost per block configuration, without a loop over architectures.
+
+        Vectors must be of the space, which is not checked; see ``Space.sum_blocks``.
+        """
+        costs = {block: cost_of(block) for block in self.block_configs()}
+        known = self._cost_tables(costs)
+        if vectors is not None:
+            return self._sums(known, self._checked_vectors(vectors))
+        self._refuse_enumeration()
+        total = np.empty(len(self))
+        for rows in self._chunks():
+            total[rows[0] : rows[-1] + 1] = self._sums(known, self.vectors_at(rows))
+        return total
+
+    def _cost_tables(self, costs: Mapping[BlockConfig, float]) -> _CostTables:
+        inputs = (self.stem[-1], *self.widths)
+
+        def cost(stage: int, c_in: int, c_out: int, *, first: bool) -> float:
+            return costs.get(self._block(stage, c_in, c_out, first=first), np.nan)
+
+        blocks = [
+            [
+                [[cost(stage, c, width, first=first) for c in inputs] for first in (True, False)]
+                for width in self.widths
+            ]
+            for stage in range(len(self.max_depths))
+        ]
+        return _CostTables(
+            stem=sum(costs[block] for block in self._stem_blocks),
+            blocks=np.array(blocks).reshape(len(blocks), len(self.widths), -1),
+            heads=np.array([np.nan, *(costs[self._head(width)] for width in self.widths)]),
+        )
+
+    def _sums(self, costs: _CostTables, vectors: IntArray) -> FloatArray:
+        """Costs (m,) of vectors (m, d).
 
         Blocks of one width stand together, so a stage costs its entry, one change for each next
         width it reaches, and its repeats.
         """
-        known = {block: cost_of(block) for block in self.block_configs()}
         stages, widths = len(self.max_depths), len(self.widths)
-        at_least = self.vectors().reshape(-1, stages, widths)
-        total = np.full(len(at_least), sum(known[block] for block in self._stem_blocks))
-        # Index into [stem, *widths] of what feeds the next block.
-        fed_by = np.zeros(len(at_least), dtype=np.intp)
-        inputs = (self.stem[-1], *self.widths)
+        at_least = vectors.T.reshape(stages, widths, -1)
+        total = np.full(len(vectors), costs.stem)
+        fed_by = np.zeros(len(vectors), dtype=np.intp)  # what feeds the next block: 0 is the stem
         for stage in range(stages):
-            started = np.zeros(len(at_least), dtype=bool)
-            for j, width in enumerate(self.widths):
-                wider = at_least[:, stage, j + 1] if j + 1 < widths else 0
-                count = at_least[:, stage, j] - wider  # (n,) blocks of exactly this width
-                costs = np.array(
-                    [
-                        [known.get(self._block(stage, c, width, first=f), np.nan) for c in inputs]
-                        for f in (False, True)
-                    ]
-                )  # (2, 1 + widths)
+            # 0, then 1 + widths: where the costs of what is not the stage's first block begin.
+            started = np.zeros(len(vectors), dtype=np.intp)
+            for j in range(widths):
+                wider = at_least[stage, j + 1] if j + 1 < widths else 0
+                count = at_least[stage, j] - wider  # (m,) blocks of exactly this width
                 here = count > 0
-                first = costs[(~started[here]).astype(np.intp), fed_by[here]]
-                repeats = count[here] - 1
-                again = np.where(repeats > 0, costs[0, j + 1], 0.0)
-                total[here] += first + repeats * again
+                table = costs.blocks[stage, j]
+                again = np.nan_to_num(table[1 + widths + j + 1])
+                cost = table[started + fed_by] + (count - 1) * again
+                total += np.where(here, cost, 0.0)
                 fed_by[here] = j + 1
-                started |= here
-        heads = np.array([np.nan, *(known[self._head(width)] for width in self.widths)])
-        return cast("FloatArray", total + heads[fed_by])
+                started[here] = 1 + widths
+        return np.asarray(total + costs.heads[fed_by])
 
     @cached_property
     def _sizes(self) -> list[tuple[int, int]]:
@@ -319,23 +351,17 @@ class BackboneSpace(Space[BackboneArchitecture]):
         }
 
 
-def _count_vectors(depths: NDArray[np.intp], below: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Turn depths and width bounds into T.
+@dataclass(frozen=True)
+class _CostTables:
+    """Costs by what the blocks are; nan where no architecture has such a block.
 
-    Args:
-        depths: Blocks of each stage, shape (stages,).
-        below: Per architecture and width but the first, the blocks narrower than it, shape
-            (k, widths - 1), non-decreasing along a row.
-
-    Returns:
-        T of shape (k, stages · widths).
+    Attributes:
+        stem: Of all stem blocks.
+        blocks: Of a block by stage, width, whether it is not the stage's first, and what feeds
+            it (the stem, then each width); shape (stages, widths, 2 · (1 + widths)).
+        heads: By what feeds it, shape (1 + widths,).
     """
-    ends = np.cumsum(depths)
-    starts = ends - depths
-    narrower = np.concatenate([np.zeros((len(below), 1), np.int16), below], axis=1)
-    # Of a stage's blocks, those from position max(start, narrower) on are wide enough.
-    counts = ends[:, None] - np.maximum(
-        starts[:, None], narrower[:, None, :]
-    )  # (k, stages, widths)
-    flat: NDArray[np.int16] = np.maximum(counts, 0).reshape(len(below), -1).astype(np.int16)
-    return flat
+
+    stem: float
+    blocks: FloatArray
+    heads: FloatArray

@@ -19,8 +19,8 @@ A = TypeVar("A")
 class CostModel(Protocol):
     """Knows every architecture's cost before training, as ``LatencyTable`` does."""
 
-    def costs(self, space: Space[Any]) -> FloatArray:
-        """Return the cost of every architecture, shape (n,)."""
+    def costs(self, space: Space[Any], rows: NDArray[np.integer[Any]] | None = None) -> FloatArray:
+        """Return the cost of the architectures in ``rows`` (m,), of all (n,) by default."""
 
 
 Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
@@ -71,9 +71,56 @@ def _one_cost(space: Space[A], cost: Cost[A]) -> FloatArray:
             f"cost must give one number for each of the {len(space)} architectures but has the "
             f"shape {costs.shape}"
         )
-    if not np.isfinite(costs).all():
-        row = int(np.flatnonzero(~np.isfinite(costs))[0])
-        raise CostError(f"the cost of {space.at(row)} is {costs[row]}: it must be a finite number")
+    _refuse_infinite(space, costs, None)
+    return costs
+
+
+def _refuse_infinite(
+    space: Space[A], costs: FloatArray, rows: NDArray[np.integer[Any]] | None
+) -> None:
+    finite = np.isfinite(costs)
+    if not finite.all():
+        at = int(finite.argmin())
+        row = at if rows is None else int(rows[at])
+        raise CostError(f"the cost of {space.at(row)} is {costs[at]}: it must be a finite number")
+
+
+def costs_at(
+    space: Space[A], cost: Cost[A] | Sequence[Cost[A]], rows: NDArray[np.integer[Any]]
+) -> FloatArray:
+    """Evaluate one or several costs at some architectures of a space of any size.
+
+    Args:
+        space: n architectures.
+        cost: As for ``costs_of``.
+        rows: Shape (m,).
+
+    Returns:
+        Shape (m, k), finite.
+
+    Raises:
+        CostError: if there are not m finite numbers for each cost.
+    """
+    return np.stack([_one_cost_at(space, each, rows) for each in split_costs(cost)], axis=1)
+
+
+def _one_cost_at(
+    space: Space[A], cost: Cost[A], rows: NDArray[np.integer[Any]]
+) -> FloatArray:
+    if isinstance(cost, CostModel):
+        costs = cost.costs(space, rows)
+    elif callable(cost):
+        costs = np.array([cost(space.at(row)) for row in rows.tolist()], dtype=np.float64)
+    else:
+        costs = np.asarray(cost, dtype=np.float64)
+        if costs.shape == (len(space),):
+            costs = costs[rows]
+    if costs.shape != (len(rows),):
+        raise CostError(
+            f"cost must give one number for each of {len(rows)} architectures but has the shape "
+            f"{costs.shape}"
+        )
+    _refuse_infinite(space, costs, rows)
     return costs
 
 

@@ -10,18 +10,27 @@ own parameters and ``DecoderSpace`` for DF-Seg.
 from __future__ import annotations
 
 import itertools
+import math
+import sys
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
 from optuna_pop.errors import ArchitectureError, InputError
 from optuna_pop.fingerprint import digest
-from optuna_pop.spaces.base import IntArray, ParamValue, Space, freeze
+from optuna_pop.spaces.base import (
+    MOST_ENUMERATED,
+    IntArray,
+    ParamValue,
+    Rows,
+    Space,
+    vector_type,
+)
 
 A = TypeVar("A")
 Direction = Literal["increasing", "decreasing"]
@@ -35,7 +44,8 @@ class GridSpace(Space[A]):
         valid: Rule on the values by name; all combinations pass without one.
 
     Raises:
-        InputError: if a parameter has no or repeated values, or the rule lets nothing through.
+        InputError: if a parameter has no or repeated values, or the rule lets nothing through, or
+            there are more than ``MOST_ENUMERATED`` combinations to ask a rule about.
     """
 
     def __init__(
@@ -44,14 +54,35 @@ class GridSpace(Space[A]):
         valid: Callable[[dict[str, ParamValue]], bool] | None = None,
     ) -> None:
         self._parameters = {name: tuple(values) for name, values in parameters.items()}
-        self._valid = valid
         if not self._parameters:
             raise InputError(f"{type(self).__name__} needs at least one parameter")
         for name, values in self._parameters.items():
             if not values or len(set(values)) < len(values):
                 raise InputError(f"parameter {name!r} needs distinct values but got {values}")
-        if not len(self.vectors()):
+        self._levels = [len(values) for values in self._parameters.values()]
+        self._type = vector_type(max(self._levels) - 1)
+        self._combinations = math.prod(self._levels)
+        # Number of each combination that the rule lets through, ascending.
+        self._numbers = None if valid is None else self._ruled(valid)
+        if self._numbers is not None and not len(self._numbers):
             raise InputError("the validity rule lets no combination through: loosen it")
+        if self._combinations > sys.maxsize:
+            raise InputError(
+                f"the parameters have {self._combinations:,} combinations, more than can be "
+                "numbered: give them fewer values"
+            )
+
+    def _ruled(self, valid: Callable[[dict[str, ParamValue]], bool]) -> Rows:
+        if self._combinations > MOST_ENUMERATED:
+            raise InputError(
+                f"a validity rule must be asked about each combination, but there are "
+                f"{self._combinations:,}, more than {MOST_ENUMERATED:,}: give the parameters "
+                "fewer values or leave the rule out"
+            )
+        names = tuple(self._parameters)
+        every = itertools.product(*self._parameters.values())
+        passes = (bool(valid(dict(zip(names, values, strict=True)))) for values in every)
+        return np.flatnonzero(np.fromiter(passes, dtype=np.bool_, count=self._combinations))
 
     @abstractmethod
     def _build(self, values: tuple[ParamValue, ...]) -> A: ...
@@ -64,25 +95,38 @@ class GridSpace(Space[A]):
         """The parameters' names."""
         return tuple(self._parameters)
 
-    def vectors(self) -> IntArray:
-        """Return the levels of every valid combination, shape (n, parameters)."""
-        return self._vectors
+    def __len__(self) -> int:
+        return self._combinations if self._numbers is None else len(self._numbers)
 
-    @cached_property
-    def _vectors(self) -> IntArray:
-        shape = [len(values) for values in self._parameters.values()]
-        levels = np.indices(shape, dtype=np.int16).reshape(len(shape), -1).T
-        if self._valid is not None:
-            levels = levels[[self._valid(self._named(row)) for row in levels.tolist()]]
-        return freeze(levels)
+    def vectors_at(self, rows: NDArray[np.integer[Any]]) -> IntArray:
+        """Return the levels of some rows; see ``Space.vectors_at``."""
+        left = self._checked(rows)
+        if self._numbers is not None:
+            left = self._numbers[left]
+        levels = np.empty((len(left), len(self._levels)), dtype=self._type, order="F")
+        for i, values in reversed(list(enumerate(self._levels))):
+            left, levels[:, i] = np.divmod(left, values)
+        return levels
 
-    def _named(self, levels: Sequence[int]) -> dict[str, ParamValue]:
-        pairs = zip(self._parameters.items(), levels, strict=True)
-        return {name: values[level] for (name, values), level in pairs}
+    def rows_of(self, vectors: IntArray) -> Rows:
+        """Return the row of each vector, or -1; see ``Space.rows_of``."""
+        vectors = self._checked_vectors(vectors)
+        most = np.array(self._levels) - 1
+        there = ((vectors >= 0) & (vectors <= most)).all(axis=1)
+        numbers = np.zeros(len(vectors), dtype=np.intp)
+        for column, values in zip(vectors.T, self._levels, strict=True):
+            numbers = numbers * values + np.where(there, column, 0).astype(np.intp)
+        if self._numbers is not None:
+            rows = np.searchsorted(self._numbers, numbers).clip(max=len(self._numbers) - 1)
+            there &= self._numbers[rows] == numbers
+            numbers = rows
+        return np.where(there, numbers, -1)
 
     def at(self, row: int) -> A:
-        """Return the architecture in row ``row`` of ``vectors()``."""
-        return self._build(tuple(self._named(self.vectors()[row].tolist()).values()))
+        """Return the architecture in row ``row``; see ``Space.at``."""
+        levels = self.vectors_at(np.array([row]))[0].tolist()
+        pairs = zip(self._parameters.values(), levels, strict=True)
+        return self._build(tuple(values[level] for values, level in pairs))
 
     def vector(self, architecture: A) -> tuple[int, ...]:
         """Return the levels of an architecture's values.
@@ -116,7 +160,9 @@ class GridSpace(Space[A]):
         levels = tuple(self._level(name, params[name]) for name in self._parameters)
         row = self.row_of_vector(levels)
         if row is None:
-            distance = np.abs(self.vectors() - np.array(levels, dtype=np.int16)).sum(axis=1)
+            distance = np.zeros(len(self), dtype=np.int32)
+            for column, level in zip(self.vectors().T, levels, strict=True):
+                distance += np.abs(column.astype(np.int32) - level)
             row = int(distance.argmin())
         return self.at(row)
 
@@ -197,10 +243,13 @@ class OrderedSpace(GridSpace[OrderedArchitecture]):
 
     def spec(self) -> dict[str, Any]:
         """Describe the space in JSON types; the rule is described by what it lets through."""
+        rule = "all"
+        if self._numbers is not None:
+            rule = digest(self.vectors().astype(np.int16).tobytes())
         return {
             "space": "ordered",
             "weakest_to_strongest": {name: list(v) for name, v in self._parameters.items()},
-            "valid": digest(self.vectors().tobytes()) if self._valid else "all",
+            "valid": rule,
         }
 
 

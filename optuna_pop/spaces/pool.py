@@ -5,14 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from optuna_pop.errors import ArchitectureError, InputError
-from optuna_pop.spaces.base import IntArray, ParamValue, Space, freeze
+from optuna_pop.order.index import VectorIndex
+from optuna_pop.spaces.base import IntArray, ParamValue, Rows, Space, freeze
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class PoolSpace(Space[Candidate]):
                 f"vectors must be integers of shape (n, d) but have shape {array.shape} "
                 f"and type {array.dtype}"
             )
-        self._vectors = freeze(array)
+        self._listed = freeze(array)
         self._names = tuple(names) if names is not None else tuple(map(str, range(len(array))))
         self._dimensions = tuple(dimensions or (f"level_{i + 1}" for i in range(array.shape[1])))
         if len(self._names) != len(array) or len(set(self._names)) < len(self._names):
@@ -72,12 +74,33 @@ class PoolSpace(Space[Candidate]):
         """Names of the vector components."""
         return self._dimensions
 
+    def __len__(self) -> int:
+        return len(self._listed)
+
     def vectors(self) -> IntArray:
         """Return the order vectors as given, shape (n, d)."""
-        return self._vectors
+        return self._listed
+
+    def vectors_at(self, rows: NDArray[np.integer[Any]]) -> IntArray:
+        """Return the order vectors of some candidates; see ``Space.vectors_at``."""
+        return self._listed[self._checked(rows)]
+
+    def rows_of(self, vectors: IntArray) -> Rows:
+        """Return the first candidate of each vector, or -1; see ``Space.rows_of``."""
+        return self._index.rows_of(self._checked_vectors(vectors))
+
+    @cached_property
+    def _index(self) -> VectorIndex:
+        return VectorIndex(self._listed)
 
     def at(self, row: int) -> Candidate:
-        """Return the candidate in row ``row`` of the pool."""
+        """Return the candidate in row ``row`` of the pool.
+
+        Raises:
+            InputError: if the row lies outside.
+        """
+        if not 0 <= row < len(self):
+            raise InputError(f"row {row} lies outside {self}: rows run from 0 to {len(self) - 1}")
         return Candidate(row, self._names[row])
 
     def row(self, architecture: Candidate) -> int:
@@ -93,7 +116,7 @@ class PoolSpace(Space[Candidate]):
 
     def vector(self, architecture: Candidate) -> tuple[int, ...]:
         """Return a candidate's order vector."""
-        return tuple(self._vectors[self.row(architecture)].tolist())
+        return tuple(self._listed[self.row(architecture)].tolist())
 
     def distributions(self) -> dict[str, BaseDistribution]:
         """One integer, the candidate's row; its name is in the trial's attributes."""
@@ -109,7 +132,7 @@ class PoolSpace(Space[Candidate]):
 
     def spec(self) -> dict[str, Any]:
         """Describe the pool in JSON types, its contents by a digest."""
-        digest = hashlib.sha256(self._vectors.tobytes())
+        digest = hashlib.sha256(self._listed.astype(np.int16).tobytes())
         digest.update("\n".join(self._names).encode())
         return {
             "space": "pool",

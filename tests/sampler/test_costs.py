@@ -89,7 +89,7 @@ def test_costs_known_only_after_training(costs: np.ndarray) -> None:
             "random": optuna.samplers.RandomSampler(seed=seed),
         }
         for name, sampler in samplers.items():
-            study, rows = search(sampler, costs, 40)
+            _, rows = search(sampler, costs, 40)
             gaps[name].append(every - hypervolume(rows, costs))
             assert name == "random" or len(set(rows)) == 40
     mean = {name: float(np.mean(values)) for name, values in gaps.items()}

@@ -103,7 +103,7 @@ def test_everything_is_found_in_the_end() -> None:
 
 def test_index_finds_exactly_what_exists() -> None:
     index = VectorIndex(GRID[::2])
-    found = index.find(GRID.astype(np.int64))
+    found = index.rows_of(GRID.astype(np.int64))
     assert found[::2].tolist() == list(range(len(GRID[::2])))
     assert set(found[1::2].tolist()) == {-1}
 
