@@ -104,7 +104,8 @@ class TrainedSet:
             vectors: Shape (m, d).
             costs: Shape (m, k); None where they are known only after training.
         """
-        columns = np.asfortranarray(vectors).T, np.asfortranarray(self.vectors).T
+        # One type, contiguous by column: NumPy then compares many at a time.
+        columns = (np.ascontiguousarray(v.T, dtype=np.int16) for v in (vectors, self.vectors))
         at_most = np.ones((len(vectors), self._n), dtype=np.bool_)  # (m, b): m ≤ w
         at_least = at_most.copy()
         for ours, theirs in zip(*columns, strict=True):

@@ -29,20 +29,24 @@ def precedents(vectors: Vectors, y: Vectors) -> BoolArray:
     Returns:
         Shape (n,).
     """
-    below, same = np.ones(len(vectors), dtype=np.bool_), np.ones(len(vectors), dtype=np.bool_)
+    below = np.ones(len(vectors), dtype=np.bool_)
     for column, value in zip(vectors.T, y, strict=True):
         below &= column <= value
-        same &= column == value
-    return below & ~same
+    return _without_equal(below, vectors, y)
 
 
 def successors(vectors: Vectors, x: Vectors) -> BoolArray:
     """Which rows y of ``vectors`` have x ≺ y; shapes as for ``precedents``."""
-    above, same = np.ones(len(vectors), dtype=np.bool_), np.ones(len(vectors), dtype=np.bool_)
+    above = np.ones(len(vectors), dtype=np.bool_)
     for column, value in zip(vectors.T, x, strict=True):
         above &= column >= value
-        same &= column == value
-    return above & ~same
+    return _without_equal(above, vectors, x)
+
+
+def _without_equal(found: BoolArray, vectors: Vectors, vector: Vectors) -> BoolArray:
+    rows = np.flatnonzero(found)
+    found[rows[(vectors[rows] == vector).all(axis=1)]] = False
+    return found
 
 
 def comparable_pairs(vectors: Vectors) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -51,10 +55,8 @@ def comparable_pairs(vectors: Vectors) -> tuple[NDArray[np.intp], NDArray[np.int
     Returns:
         Row numbers of the x and of the y, each of shape (pairs,).
     """
-    below = np.ones((len(vectors), len(vectors)), dtype=np.bool_)  # (x, y)
-    same = below.copy()
-    for column in vectors.T:
+    below = np.ones((len(vectors), len(vectors)), dtype=np.bool_)  # (x, y): x ≤ y
+    for column in np.ascontiguousarray(vectors.T):
         below &= column[:, None] <= column
-        same &= column[:, None] == column
-    x, y = np.nonzero(below & ~same)
+    x, y = np.nonzero(below & ~below.T)
     return x, y

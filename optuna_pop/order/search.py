@@ -18,7 +18,7 @@ from optuna_pop.order.relation import Rows, Vectors
 from optuna_pop.order.tolerance import OrderEvidence, order_evidence
 
 KEPT = 500_000  # P is kept for all of Ŝ up to this size, else worked out for those asked about
-_CHUNK = 4096
+_FEW, _CHUNK = 128, 4096  # drawn first, as nearly always something of it is left; and then
 _DRAWS = 64  # chunks drawn before a Ŝ that cannot be enumerated counts as exhausted
 
 
@@ -146,8 +146,8 @@ class PartialOrderSearch:
         Of a Ŝ small enough it is one part, all of it.
         """
         if self._kept is None:
-            for _ in range(_DRAWS):
-                yield np.unique(self.region.draw(_CHUNK, rng))
+            for size in (_FEW, *(_DRAWS * [_CHUNK])):
+                yield np.unique(self.region.draw(size, rng))
         yield from self._parts()
 
     def _parts(self) -> Iterator[Rows]:

@@ -22,12 +22,14 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from optuna_pop.order.boundary import highest_within
 from optuna_pop.order.region import Batch, Ranges, Region
 from optuna_pop.order.search import PartialOrderSearch, uniform
 from optuna_pop.selection.gain import Area, expected_gain
 from optuna_pop.selection.process import SurrogateError
 from optuna_pop.selection.scaling import Scaling
 from optuna_pop.selection.surrogate import CostSurrogate, Surrogate
+from optuna_pop.selection.threads import one_blas_thread
 
 BoolArray: TypeAlias = NDArray[np.bool_]
 FloatArray: TypeAlias = NDArray[np.float64]
@@ -248,8 +250,7 @@ class Selector:
         if len(known.rows) <= most:
             return known
         cost, accuracy = known.costs, known.accuracy
-        faster = (cost[:, None] <= cost).all(axis=2)  # (w, x)
-        short = np.where(faster, accuracy[:, None], -np.inf).max(axis=0) - accuracy  # (n,)
+        short = highest_within(cost, cost, accuracy) - accuracy  # (n,)
         near = np.argsort(short, kind="stable")[: most // 2]
         rest = np.setdiff1d(np.arange(len(accuracy)), near)[: most - most // 2]
         return known.of(np.sort(np.concatenate([near, rest])))
@@ -316,7 +317,8 @@ class ByGain:
             return ~bounds.pruned(tolerance), bounds.lo - tolerance, bounds.hi + tolerance
 
         trained = Known(np.array(search.rows, dtype=np.intp), search.costs, search.accuracy)
-        self.last = self._selector.choose(trained, held, rng, order)
+        with one_blas_thread():
+            self.last = self._selector.choose(trained, held, rng, order)
         if self.last is None:  # perhaps little is left: look everywhere
             row = uniform(search, held, rng)
             self.last = None if row is None else Choice(row, float("nan"), "spread")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from optuna_pop.errors import CostError
 from optuna_pop.spaces.base import FloatArray, Space
+from optuna_pop.spaces.blocks import BlockConfig
 
 A = TypeVar("A")
 
@@ -21,6 +22,14 @@ class CostModel(Protocol):
 
     def costs(self, space: Space[Any], rows: NDArray[np.integer[Any]] | None = None) -> FloatArray:
         """Return the cost of the architectures in ``rows`` (m,), of all (n,) by default."""
+
+
+@runtime_checkable
+class BlockCostModel(CostModel, Protocol):
+    """A cost that adds up over blocks, as ``LatencyTable``'s does."""
+
+    def latency(self, blocks: Iterable[BlockConfig]) -> float:
+        """Return the cost of some blocks together."""
 
 
 Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
@@ -104,9 +113,7 @@ def costs_at(
     return np.stack([_one_cost_at(space, each, rows) for each in split_costs(cost)], axis=1)
 
 
-def _one_cost_at(
-    space: Space[A], cost: Cost[A], rows: NDArray[np.integer[Any]]
-) -> FloatArray:
+def _one_cost_at(space: Space[A], cost: Cost[A], rows: NDArray[np.integer[Any]]) -> FloatArray:
     if isinstance(cost, CostModel):
         costs = cost.costs(space, rows)
     elif callable(cost):

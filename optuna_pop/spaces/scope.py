@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from optuna_pop.errors import CostError
 from optuna_pop.order.region import EnumeratedRegion, Region
 from optuna_pop.order.relation import Rows
-from optuna_pop.spaces.base import FloatArray, Space
-from optuna_pop.spaces.costs import Cost, Range, costs_of, rows_within
+from optuna_pop.spaces.base import MOST_ENUMERATED, FloatArray, Space
+from optuna_pop.spaces.costs import (
+    BlockCostModel,
+    Cost,
+    Range,
+    costs_at,
+    costs_of,
+    rows_within,
+    split_costs,
+    split_range,
+)
+from optuna_pop.spaces.drawn import CountedSpace, DrawnRegion
 
 A = TypeVar("A")
 
@@ -61,7 +71,37 @@ def scope_of(
         raise CostError(
             f"cost_range {cost_range} needs costs that are known before training: give a cost too"
         )
+    if len(space) > MOST_ENUMERATED:
+        return _drawn(space, cost, cost_range)
     costs = np.empty((len(space), 0)) if cost is None else costs_of(space, cost)
     rows = None if cost_range is None else rows_within(costs, cost_range)
     region = EnumeratedRegion(space.vectors(), costs, rows, space.rows_of)
     return Scope(region, costs.shape[1], _Array(costs))
+
+
+@dataclass(frozen=True)
+class _Evaluated:
+    """Costs worked out when they are asked for."""
+
+    space: Space[Any]
+    costs: tuple[Any, ...]
+
+    def __call__(self, rows: Rows) -> FloatArray:
+        if not self.costs:
+            return np.empty((len(rows), 0))
+        return costs_at(self.space, list(self.costs), rows)
+
+
+def _drawn(
+    space: Space[A],
+    cost: Cost[A] | Sequence[Cost[A]] | None,
+    cost_range: Range | Sequence[Range | None] | None,
+) -> Scope:
+    costs = tuple(split_costs(cost)) if cost is not None else ()
+    evaluated = _Evaluated(space, costs)
+    counter = None
+    if costs and isinstance(space, CountedSpace) and isinstance(costs[0], BlockCostModel):
+        model = costs[0]
+        counter = space.counter(lambda block: model.latency((block,)))
+    bounds = split_range(cost_range, len(costs))
+    return Scope(DrawnRegion(space, evaluated, bounds, counter), len(costs), evaluated)
