@@ -43,11 +43,13 @@ class MacCosts:
     """A made-up latency table: milliseconds by multiply-accumulates and a share for each block."""
 
     def latency(self, blocks: Iterable[BlockConfig]) -> float:
+        """Milliseconds of some blocks together."""
         return sum(0.02 + 1e-9 * 9 * b.c_in * b.c_out * b.h_out * b.w_out for b in blocks)
 
     def costs(
         self, space: Space[Any], rows: NDArray[np.integer[Any]] | None = None
     ) -> NDArray[np.float64]:
+        """Milliseconds of rows of a space, of all by default."""
         vectors = None if rows is None else space.vectors_at(rows)
         return space.sum_blocks(lambda block: self.latency((block,)), vectors)
 

@@ -7,6 +7,10 @@ the budget over the trainings after which our mean gap is at or under the peer's
 
     python -m benchmarks.search_efficiency --table nas_bench_macro.csv.gz --samplers pop,tpe \
         --budget 100 --seeds 5 --json out.json --figure out.png
+
+Two checks of robustness beside it: ``pop-unpruned`` is the same sampler without what the order says
+(``pruning_costs`` is the ratio of the gaps), and ``--shuffled`` breaks the order on purpose by
+dealing the accuracies out at random, where a search cannot do better than random sampling.
 """
 
 from __future__ import annotations
@@ -27,7 +31,7 @@ from benchmarks.tables import Table, gap_curve, load_table, trainings_to_reach
 from optuna_pop.errors import UnknownNameError
 
 SHOWN = (10, 25, 50, 75, 100)
-OURS = "pop"
+OURS, UNPRUNED = "pop", "pop-unpruned"
 
 
 def measure(table: Table, samplers: list[str], budget: int, seeds: int) -> dict[str, Any]:
@@ -44,10 +48,11 @@ def measure(table: Table, samplers: list[str], budget: int, seeds: int) -> dict[
             asks += found.ask_s
         gap[name] = np.mean(curves, axis=0).round(4).tolist()
         ask_ms[name] = round(1e3 * float(np.median(asks)), 3) if asks else None
-    speedup = {}
+    speedup: dict[str, float | None] = {}
     for name in gap.keys() - {OURS} if OURS in gap else ():
         needed = trainings_to_reach(gap[OURS], gap[name][-1])
         speedup[name] = None if needed is None else round(budget / needed, 2)
+    pruning = gap[OURS][-1] / gap[UNPRUNED][-1] if {OURS, UNPRUNED} <= gap.keys() else None
     return {
         "table": table.name,
         "budget": budget,
@@ -55,6 +60,7 @@ def measure(table: Table, samplers: list[str], budget: int, seeds: int) -> dict[
         "gap": gap,
         "speedup": speedup,
         "ask_ms": ask_ms,
+        "pruning_costs": None if pruning is None else round(pruning, 3),
     }
 
 
@@ -74,6 +80,8 @@ def show(result: dict[str, Any]) -> None:
             "" if ask is None else f"{ask:.1f}",
         )
     Console().print(grid)
+    if result["pruning_costs"] is not None:
+        Console().print(f"Pruning on against off: gap times {result['pruning_costs']:.2f}")
 
 
 def draw(results: list[dict[str, Any]]) -> Figure:
@@ -103,6 +111,9 @@ def main(
         Path | None, typer.Option("--json", help="Write the results here.")
     ] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw gap against trainings here.")] = None,
+    shuffled: Annotated[
+        bool, typer.Option(help="Deal the accuracies out at random first, so that no order holds.")
+    ] = False,
 ) -> None:
     """Compare samplers on tables."""
     names = samplers.split(",")
@@ -114,7 +125,8 @@ def main(
         if not path.exists():
             print(f"skipped: there is no table {path}")
             continue
-        results.append(measure(load_table(path), names, budget, seeds))
+        known = load_table(path)
+        results.append(measure(known.shuffled() if shuffled else known, names, budget, seeds))
         show(results[-1])
     if json_path:
         json_path.write_text(json.dumps(results, indent=1) + "\n")

@@ -9,7 +9,7 @@ import csv
 import gzip
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,16 @@ class Table:
         """One run drawn per architecture, shape (n,)."""
         column = np.random.default_rng(seed).integers(self.runs.shape[1], size=len(self.costs))
         return np.asarray(self.runs[np.arange(len(self.costs)), column])
+
+    def shuffled(self) -> Table:
+        """The same architectures and costs with accuracies dealt out at random: no order holds."""
+        deal = np.random.default_rng(0).permutation(len(self.costs))
+        return replace(
+            self,
+            name=f"{self.name}, shuffled",
+            accuracy=self.accuracy[deal],
+            runs=self.runs[deal],
+        )
 
 
 def load_table(path: Path) -> Table:

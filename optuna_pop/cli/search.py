@@ -12,7 +12,7 @@ import optuna
 import typer
 from optuna.trial import TrialState
 
-from optuna_pop.callbacks import StopWhenBoundaryUnchanged
+from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
 from optuna_pop.cli import boundary, profile
 from optuna_pop.cli.options import (
     DEFAULT_ENGINE,
@@ -81,6 +81,10 @@ def command(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many trainings without a change.")
     ] = None,
+    stop_gain: Annotated[
+        float | None,
+        typer.Option(help="Stop when the best candidate is expected to add less, in points."),
+    ] = None,
     seed: SeedOption = 0,
 ) -> None:
     """Search a space: choose, train and track architectures, and keep the boundary.
@@ -133,7 +137,10 @@ def command(
         },
     )
     objective = TrainingObjective(found, latencies, images, how, seed, StudyRuns(opened))
-    _run(opened, objective, sampler, trials, patience)
+    stops: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
+    if stop_gain is not None:
+        stops.append(StopWhenGainBelow(sampler, stop_gain))
+    _run(opened, objective, sampler, trials, stops)
     boundary.report(opened, sampler)
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
 
@@ -143,7 +150,7 @@ def _run(
     objective: Any,
     sampler: POPSampler[Any],
     trials: int,
-    patience: int | None,
+    stops: list[Any],
 ) -> None:
     recovered = workers.recover(study)
     if recovered:
@@ -155,7 +162,6 @@ def _run(
     if done >= trials or sampler.is_exhausted(study):
         return
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    callbacks: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
     with SearchProgress(study, done, trials) as progress:
         objective.on_start, objective.on_step = progress.started, progress.step
         try:
@@ -166,7 +172,7 @@ def _run(
                     # The total counts completed trainings, whoever did them.
                     optuna.study.MaxTrialsCallback(trials, states=(TrialState.COMPLETE,)),
                     _StopWhenOnlyFailing(),
-                    *callbacks,
+                    *stops,
                 ],
                 catch=(RuntimeError, MemoryError),
             )

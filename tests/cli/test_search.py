@@ -23,6 +23,7 @@ from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.experiment.workers import RETRY_ATTR
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.trainables import recipes
 from optuna_pop.trainables.data.digits import Digits
 from optuna_pop.trainables.recipes import TrainingRecipe
 from tests.cli.conftest import made_up_table
@@ -33,10 +34,10 @@ URL = "sqlite:///study.db"
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[optuna.Study]:
+def opened(folder: Path, name: str = "pop") -> Iterator[optuna.Study]:
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder}/study.db")
     try:
-        yield optuna.load_study(study_name="pop", storage=storage)
+        yield optuna.load_study(study_name=name, storage=storage)
     finally:
         storage.engine.dispose()
 
@@ -200,6 +201,37 @@ def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> Non
     with opened(folder) as study:
         complete = study.get_trials(states=(TrialState.COMPLETE,))
         assert any(params.items() <= trial.params.items() for trial in complete)
+
+
+def test_search_that_only_fails_ends_and_says_why(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diverges = TrainingRecipe(epochs=1, batch_size=64, peak_lr=1e30)
+    monkeypatch.setitem(recipes.RECIPES, "digits-smoke", diverges)
+    code, out, _ = run(*SEARCH, "--storage", URL, "--trials", 20)
+    assert code == 0
+    assert "the last 5 trainings failed, trial 4 with an accuracy of NaN" in out
+    with opened(folder) as study:
+        assert [t.state for t in study.trials] == [TrialState.FAIL] * 5
+
+    def no_memory(*_: object, **__: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("optuna_pop.experiment.objective.train", no_memory)
+    _, out, _ = run(*SEARCH, "--storage", URL, "--study", "b", "--trials", 20)
+    assert "trial 4 with RuntimeError: out of memory" in out
+
+
+def test_search_stops_when_little_is_to_be_gained(folder: Path, run: Run) -> None:
+    code, _, err = run(*SEARCH, "--storage", URL, "--stop-gain", "-1")
+    assert code == 2
+    assert "points must be above 0" in err
+    spec = (folder / "space.json").read_text()
+    (folder / "space.json").write_text(spec.replace("[1, 1, 1]", "[2, 2, 1]"))
+    made_up_table(folder).save(folder / "latency.json")
+    assert run(*SEARCH, "--storage", URL, "--study", "b", "--trials", 30, "--stop-gain", 90)[0] == 0
+    with opened(folder, "b") as study:
+        assert 8 < len(study.trials) < 16, "some to begin with, and three that promise little"
 
 
 def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> None:
