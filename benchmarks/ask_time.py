@@ -42,6 +42,10 @@ CASES = {
 class MacCosts:
     """A made-up latency table: milliseconds by multiply-accumulates and a share for each block."""
 
+    def block_cost(self, block: BlockConfig) -> float:
+        """Milliseconds of one block."""
+        return self.latency((block,))
+
     def latency(self, blocks: Iterable[BlockConfig]) -> float:
         """Milliseconds of some blocks together."""
         return sum(0.02 + 1e-9 * 9 * b.c_in * b.c_out * b.h_out * b.w_out for b in blocks)
@@ -51,7 +55,7 @@ class MacCosts:
     ) -> NDArray[np.float64]:
         """Milliseconds of rows of a space, of all by default."""
         vectors = None if rows is None else space.vectors_at(rows)
-        return space.sum_blocks(lambda block: self.latency((block,)), vectors)
+        return space.sum_blocks(self.block_cost, vectors)
 
 
 def accuracy_of(vector: tuple[int, ...], rng: np.random.Generator) -> float:

@@ -90,6 +90,15 @@ class LatencyTable(Part):
         self.require(wanted)
         return math.fsum(self._cost(block) for block in wanted)
 
+    def block_cost(self, block: BlockConfig) -> float:
+        """Return one block's share of a network's latency in milliseconds at batch 1.
+
+        Raises:
+            MissingBlockError: if the table lacks it.
+        """
+        self.require((block,))
+        return self._cost(block)
+
     def costs(
         self, space: Space[A], rows: NDArray[np.integer[Any]] | None = None
     ) -> NDArray[np.float64]:

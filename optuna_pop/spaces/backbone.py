@@ -24,6 +24,8 @@ from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, IntDistribution
 
 from optuna_pop.errors import ArchitectureError, InputError
+from optuna_pop.spaces.backbone_costs import BackboneCosts
+from optuna_pop.spaces.backbone_paths import BackbonePaths
 from optuna_pop.spaces.base import FloatArray, IntArray, ParamValue, Rows, Space, vector_type
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.spaces.ranking import BackboneRanking
@@ -257,59 +259,35 @@ class BackboneSpace(Space[BackboneArchitecture]):
 
         Vectors must be of the space, which is not checked; see ``Space.sum_blocks``.
         """
-        costs = {block: cost_of(block) for block in self.block_configs()}
-        known = self._cost_tables(costs)
+        costs = self._costs(cost_of)
         if vectors is not None:
-            return self._sums(known, self._checked_vectors(vectors))
+            return costs.sums(self._checked_vectors(vectors))
         self._refuse_enumeration()
         total = np.empty(len(self))
         for rows in self._chunks():
-            total[rows[0] : rows[-1] + 1] = self._sums(known, self.vectors_at(rows))
+            total[rows[0] : rows[-1] + 1] = costs.sums(self.vectors_at(rows))
         return total
 
-    def _cost_tables(self, costs: Mapping[BlockConfig, float]) -> _CostTables:
+    def paths(self, cost_of: Callable[[BlockConfig], float]) -> BackbonePaths:
+        """Prepare to draw architectures by cost; see ``CountedSpace.paths``."""
+        return BackbonePaths(self._costs(cost_of), self.max_depths, self._ranking)
+
+    def _costs(self, cost_of: Callable[[BlockConfig], float]) -> BackboneCosts:
+        known = {block: cost_of(block) for block in self.block_configs()}
         inputs = (self.stem[-1], *self.widths)
 
-        def cost(stage: int, c_in: int, c_out: int, *, first: bool) -> float:
-            return costs.get(self._block(stage, c_in, c_out, first=first), np.nan)
+        def costs(stage: int, width: int, *, first: bool) -> list[float]:
+            return [known.get(self._block(stage, c, width, first=first), np.nan) for c in inputs]
 
         blocks = [
-            [
-                [[cost(stage, c, width, first=first) for c in inputs] for first in (True, False)]
-                for width in self.widths
-            ]
+            [[costs(stage, width, first=first) for first in (True, False)] for width in self.widths]
             for stage in range(len(self.max_depths))
         ]
-        return _CostTables(
-            stem=sum(costs[block] for block in self._stem_blocks),
-            blocks=np.array(blocks).reshape(len(blocks), len(self.widths), -1),
-            heads=np.array([np.nan, *(costs[self._head(width)] for width in self.widths)]),
+        return BackboneCosts(
+            stem=sum(known[block] for block in self._stem_blocks),
+            blocks=np.array(blocks),
+            heads=np.array([np.nan, *(known[self._head(width)] for width in self.widths)]),
         )
-
-    def _sums(self, costs: _CostTables, vectors: IntArray) -> FloatArray:
-        """Costs (m,) of vectors (m, d).
-
-        Blocks of one width stand together, so a stage costs its entry, one change for each next
-        width it reaches, and its repeats.
-        """
-        stages, widths = len(self.max_depths), len(self.widths)
-        at_least = vectors.T.reshape(stages, widths, -1)
-        total = np.full(len(vectors), costs.stem)
-        fed_by = np.zeros(len(vectors), dtype=np.intp)  # what feeds the next block: 0 is the stem
-        for stage in range(stages):
-            # 0, then 1 + widths: where the costs of what is not the stage's first block begin.
-            started = np.zeros(len(vectors), dtype=np.intp)
-            for j in range(widths):
-                wider = at_least[stage, j + 1] if j + 1 < widths else 0
-                count = at_least[stage, j] - wider  # (m,) blocks of exactly this width
-                here = count > 0
-                table = costs.blocks[stage, j]
-                again = np.nan_to_num(table[1 + widths + j + 1])
-                cost = table[started + fed_by] + (count - 1) * again
-                total += np.where(here, cost, 0.0)
-                fed_by[here] = j + 1
-                started[here] = 1 + widths
-        return np.asarray(total + costs.heads[fed_by])
 
     @cached_property
     def _sizes(self) -> list[tuple[int, int]]:
@@ -349,19 +327,3 @@ class BackboneSpace(Space[BackboneArchitecture]):
             "stem": list(self.stem),
             "block": self.block,
         }
-
-
-@dataclass(frozen=True)
-class _CostTables:
-    """Costs by what the blocks are; nan where no architecture has such a block.
-
-    Attributes:
-        stem: Of all stem blocks.
-        blocks: Of a block by stage, width, whether it is not the stage's first, and what feeds
-            it (the stem, then each width); shape (stages, widths, 2 · (1 + widths)).
-        heads: By what feeds it, shape (1 + widths,).
-    """
-
-    stem: float
-    blocks: FloatArray
-    heads: FloatArray

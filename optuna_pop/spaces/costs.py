@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias, TypeVar, cast, runtime_checkable
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from optuna_pop.errors import CostError
-from optuna_pop.spaces.base import FloatArray, Space
+from optuna_pop.spaces.base import FloatArray, Rows, Space
 from optuna_pop.spaces.blocks import BlockConfig
 
 A = TypeVar("A")
@@ -25,11 +25,50 @@ class CostModel(Protocol):
 
 
 @runtime_checkable
-class BlockCostModel(CostModel, Protocol):
-    """A cost that adds up over blocks, as ``LatencyTable``'s does."""
+class BlockCostModel(Protocol):
+    """Knows the cost of each block, of which an architecture's is the sum, as ``LatencyTable``."""
 
-    def latency(self, blocks: Iterable[BlockConfig]) -> float:
-        """Return the cost of some blocks together."""
+    def block_cost(self, block: BlockConfig) -> float:
+        """Return the cost of one block."""
+
+
+class CostDraws(Protocol):
+    """Draws architectures by cost, however many the space has.
+
+    Attributes:
+        cheapest: Row of an architecture of the least cost.
+        dearest: Row of an architecture of the greatest cost.
+    """
+
+    cheapest: int
+    dearest: int
+
+    def draw_within(
+        self, low: FloatArray, high: FloatArray, rng: np.random.Generator
+    ) -> tuple[Rows, FloatArray]:
+        """Draw an architecture for each interval, uniformly among all whose cost lies in it.
+
+        Args:
+            low: Least cost, shape (m,), in the unit of the blocks' costs.
+            high: Greatest cost, shape (m,); both ends are included.
+            rng: Of random choices.
+
+        Returns:
+            Rows and costs, each of shape (m,): -1 and nan where nothing is found, that is where
+            the interval is empty, or rarely where it is very narrow.
+        """
+
+
+@runtime_checkable
+class CountedSpace(Protocol):
+    """A space whose architectures can be counted by cost without a list, as backbones can."""
+
+    def paths(self, cost_of: Callable[[BlockConfig], float]) -> CostDraws:
+        """Prepare to draw architectures by the sum of their blocks' costs.
+
+        Args:
+            cost_of: Cost of one block configuration; called once for each.
+        """
 
 
 Cost: TypeAlias = CostModel | Callable[[A], float] | ArrayLike
@@ -129,6 +168,20 @@ def _one_cost_at(space: Space[A], cost: Cost[A], rows: NDArray[np.integer[Any]])
         )
     _refuse_infinite(space, costs, rows)
     return costs
+
+
+def cost_draws(space: Space[Any], cost: Cost[Any]) -> CostDraws | None:
+    """Prepare to draw architectures of a space by a cost, or None where that cannot be done.
+
+    It needs a ``CountedSpace``, and a cost that is a sum over blocks: a ``BlockCostModel``.
+
+    Raises:
+        MissingBlockError: if a latency table lacks a block of the space.
+    """
+    model: object = cost
+    if isinstance(space, CountedSpace) and isinstance(model, BlockCostModel):
+        return space.paths(model.block_cost)
+    return None
 
 
 def split_range(cost_range: Range | Sequence[Range | None] | None, costs: int) -> list[Range]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
 
@@ -17,32 +17,10 @@ from optuna_pop.errors import CostError
 from optuna_pop.order.region import Batch, Ranges, place_of, small_steps
 from optuna_pop.order.relation import BoolArray, Rows
 from optuna_pop.spaces.base import FloatArray, Space
-from optuna_pop.spaces.blocks import BlockConfig
-from optuna_pop.spaces.costs import Range, ranges_in_words
+from optuna_pop.spaces.costs import CostDraws, Range, ranges_in_words
 
 _SAMPLE = 4096  # rows from which ranges are read
 _ROUNDS = 20  # of drawing, where part of what is drawn falls outside
-
-
-class Counter(Protocol):
-    """Counts and draws the architectures of a space by a cost that adds up over blocks."""
-
-    def count(self, low: float, high: float) -> float:
-        """How many architectures cost between low and high, about."""
-
-    def extremes(self) -> tuple[int, int]:
-        """Rows of the cheapest and the dearest."""
-
-    def draw(self, low: FloatArray, high: FloatArray, rng: np.random.Generator) -> Rows:
-        """Draw rows (m,), the i-th uniform among those with low[i] ≤ cost ≤ high[i]; -1 if none."""
-
-
-@runtime_checkable
-class CountedSpace(Protocol):
-    """A space that can count its architectures by cost."""
-
-    def counter(self, cost_of: Callable[[BlockConfig], float]) -> Counter:
-        """Prepare counting for the costs of blocks."""
 
 
 class DrawnRegion:
@@ -52,7 +30,7 @@ class DrawnRegion:
         space: The architectures.
         costs_at: Costs of rows (m,), shape (m, k); k = 0 where known only after training.
         bounds: (T_min, T_max) of each cost.
-        counter: Of the first cost, where it can be counted.
+        draws: Of the first cost, where it can be counted.
 
     Raises:
         CostError: if nothing is found within the bounds.
@@ -63,13 +41,13 @@ class DrawnRegion:
         space: Space[Any],
         costs_at: Callable[[Rows], FloatArray],
         bounds: Sequence[Range],
-        counter: Counter | None = None,
+        draws: CostDraws | None = None,
     ) -> None:
         self._space = space
         self._costs_at = costs_at
         self._low = np.array([low for low, _ in bounds])  # (k,)
         self._high = np.array([high for _, high in bounds])
-        self._counter = counter
+        self._draws = draws
         sample = self._some(_SAMPLE, np.random.default_rng(0))
         if not len(sample):
             raise CostError(
@@ -84,13 +62,8 @@ class DrawnRegion:
         if not np.isfinite([self._low, self._high]).any():
             return len(self._space)
         rng = np.random.default_rng(0)
-        if self._counter is None:
-            drawn = rng.integers(len(self._space), size=_SAMPLE)
-            return max(1, round(len(self._space) * float(self.inside(drawn).mean())))
-        low, high = self._low[0], self._high[0]
-        drawn = self._counter.draw(np.full(_SAMPLE, low), np.full(_SAMPLE, high), rng)
-        share = float(self.inside(drawn[drawn >= 0]).mean())
-        return max(1, round(self._counter.count(low, high) * share))
+        drawn = rng.integers(len(self._space), size=8 * _SAMPLE)
+        return max(1, round(len(self._space) * float(self.inside(drawn).mean())))
 
     @cached_property
     def _ends(self) -> Batch:
@@ -112,8 +85,8 @@ class DrawnRegion:
     def extremes(self) -> Rows:
         """The cheapest and the dearest: of all where they can be counted, else of a sample."""
         found = self._sample
-        if self._counter is not None:
-            ends = np.array(self._counter.extremes())
+        if self._draws is not None:
+            ends = np.array([self._draws.cheapest, self._draws.dearest])
             found = np.union1d(found, ends[self.inside(ends)])
         place = self._levels(found) if not len(self._low) else self._costs_at(found).sum(axis=1)
         return found[[int(place.argmin()), int(place.argmax())]]
@@ -144,11 +117,11 @@ class DrawnRegion:
         """At most ``size`` rows, uniform and independent."""
         found = np.empty(0, dtype=np.intp)
         for _ in range(_ROUNDS):
-            if self._counter is None:
+            if self._draws is None or not np.isfinite([self._low[0], self._high[0]]).any():
                 drawn = rng.integers(len(self._space), size=size)
             else:
                 low, high = np.full(size, self._low[0]), np.full(size, self._high[0])
-                drawn = self._counter.draw(low, high, rng)
+                drawn = self._draws.draw_within(low, high, rng)[0]
                 drawn = drawn[drawn >= 0]
             found = np.concatenate([found, drawn[self.inside(drawn)]])
             if len(found) >= size:
@@ -164,7 +137,7 @@ class DrawnRegion:
     def spread(self, size: int, rng: np.random.Generator) -> Rows:
         """About ``size`` rows: half even over place, where it is counted, half uniform."""
         half = size // 2
-        if self._counter is None:
+        if self._draws is None:
             return np.unique(self.draw(size, rng))
         edges = np.linspace(0.0, 1.0, half + 1)
         even = self._within(edges[:-1], edges[1:], rng)
@@ -172,7 +145,7 @@ class DrawnRegion:
 
     def between(self, low: float, high: float, size: int, rng: np.random.Generator) -> Rows:
         """At most ``size`` random rows with low ≤ place ≤ high, maybe none."""
-        if self._counter is not None:
+        if self._draws is not None:
             return self._within(np.full(size, low), np.full(size, high), rng)
         found = self.draw(_SAMPLE, rng)
         place = self.places(found)
@@ -180,8 +153,8 @@ class DrawnRegion:
 
     def _within(self, low: FloatArray, high: FloatArray, rng: np.random.Generator) -> Rows:
         """Rows between places (m,), those that exist."""
-        assert self._counter is not None
-        drawn = self._counter.draw(self._cost(low), self._cost(high), rng)
+        assert self._draws is not None
+        drawn = self._draws.draw_within(self._cost(low), self._cost(high), rng)[0]
         drawn = drawn[drawn >= 0]
         return drawn[self.inside(drawn)]
 

@@ -13,16 +13,16 @@ from optuna_pop.order.region import EnumeratedRegion, Region
 from optuna_pop.order.relation import Rows
 from optuna_pop.spaces.base import MOST_ENUMERATED, FloatArray, Space
 from optuna_pop.spaces.costs import (
-    BlockCostModel,
     Cost,
     Range,
+    cost_draws,
     costs_at,
     costs_of,
     rows_within,
     split_costs,
     split_range,
 )
-from optuna_pop.spaces.drawn import CountedSpace, DrawnRegion
+from optuna_pop.spaces.drawn import DrawnRegion
 
 A = TypeVar("A")
 
@@ -99,9 +99,6 @@ def _drawn(
 ) -> Scope:
     costs = tuple(split_costs(cost)) if cost is not None else ()
     evaluated = _Evaluated(space, costs)
-    counter = None
-    if costs and isinstance(space, CountedSpace) and isinstance(costs[0], BlockCostModel):
-        model = costs[0]
-        counter = space.counter(lambda block: model.latency((block,)))
+    draws = cost_draws(space, costs[0]) if costs else None
     bounds = split_range(cost_range, len(costs))
-    return Scope(DrawnRegion(space, evaluated, bounds, counter), len(costs), evaluated)
+    return Scope(DrawnRegion(space, evaluated, bounds, draws), len(costs), evaluated)
