@@ -74,6 +74,9 @@ def test_costs_are_the_sums_over_blocks(
     assert costs.shape == (len(space),)
     assert costs.dtype == np.float64
     np.testing.assert_allclose(costs, expected)
+    some = np.array([5, 0, 5])
+    np.testing.assert_array_equal(table.costs(space, some), costs[some])
+    np.testing.assert_array_equal(space.sum_blocks(table.block_cost), costs)
 
 
 def test_no_block_costs_less_than_nothing(table: LatencyTable, space: BackboneSpace) -> None:
@@ -97,6 +100,8 @@ def test_missing_blocks_are_named(table: LatencyTable) -> None:
     with pytest.raises(MissingBlockError, match="run `optuna-pop profile`") as caught:
         table.latency(widest)
     assert lacking.key in str(caught.value)
+    with pytest.raises(MissingBlockError, match=lacking.key):
+        table.block_cost(lacking)
     with pytest.raises(MissingBlockError, match=f"{len(missing)} block") as caught:
         table.costs(wider)
     assert missing[0].key in str(caught.value)
