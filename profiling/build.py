@@ -21,8 +21,10 @@ from optuna_pop.profiling.records import Conditions, DeviceRecord, LatencyRecord
 from optuna_pop.profiling.reference import reference_model
 from optuna_pop.profiling.table import LatencyTable
 from optuna_pop.profiling.verify import verify
-from optuna_pop.spaces.base import Space
+from optuna_pop.spaces.base import MOST_ENUMERATED, Space
 from optuna_pop.spaces.blocks import BlockConfig
+
+_DRAWN = 20_000  # architectures that a space beyond listing is represented by
 
 A = TypeVar("A")
 Export: TypeAlias = Callable[[Sequence[BlockConfig]], bytes]
@@ -103,10 +105,15 @@ def spread_rows(space: Space[A], count: int, seed: int) -> list[int]:
     """
     if count == 0:
         return []
-    sizes = space.sum_blocks(_size)  # (n,)
-    if count >= len(sizes):
-        return [int(row) for row in np.argsort(sizes, kind="stable")]
     random = np.random.default_rng(seed)
+    if len(space) > MOST_ENUMERATED:
+        # Far more than could be listed: draw some, of which each part of the range has a few.
+        rows = np.unique(random.integers(len(space), size=_DRAWN))
+        sizes = space.sum_blocks(_size, space.vectors_at(rows))
+    else:
+        rows, sizes = np.arange(len(space)), space.sum_blocks(_size)  # (n,)
+    if count >= len(sizes):
+        return [int(row) for row in rows[np.argsort(sizes, kind="stable")]]
     edges = np.linspace(sizes.min(), sizes.max(), count + 1)
     free = np.ones(len(sizes), dtype=bool)
     chosen = []
@@ -115,10 +122,10 @@ def spread_rows(space: Space[A], count: int, seed: int) -> list[int]:
         if not len(inside):
             far = np.where(free, np.abs(sizes - (low + high) / 2), np.inf)
             inside = np.flatnonzero(far == far.min())
-        row = int(random.choice(inside))
-        free[row] = False
-        chosen.append(row)
-    return sorted(chosen, key=lambda row: (sizes[row], row))
+        at = int(random.choice(inside))
+        free[at] = False
+        chosen.append(at)
+    return [int(rows[at]) for at in sorted(chosen, key=lambda at: (sizes[at], at))]
 
 
 def _size(block: BlockConfig) -> float:

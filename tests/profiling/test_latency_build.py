@@ -161,3 +161,10 @@ class TestSpreadRows:
 
     def test_can_choose_none(self) -> None:
         assert spread_rows(self.SPACE, 0, 0) == []
+
+    def test_space_beyond_listing(self) -> None:
+        space = BackboneSpace(max_depths=(20, 20, 20))
+        rows = spread_rows(space, 12, 0)
+        assert len(set(rows)) == 12
+        depths = space.vectors_at(np.array(rows))[:, [0, 5, 10]].sum(axis=1)
+        assert depths[-1] > 2 * depths[0]
