@@ -166,5 +166,8 @@ class TestSpreadRows:
         space = BackboneSpace(max_depths=(20, 20, 20))
         rows = spread_rows(space, 12, 0)
         assert len(set(rows)) == 12
-        depths = space.vectors_at(np.array(rows))[:, [0, 5, 10]].sum(axis=1)
-        assert depths[-1] > 2 * depths[0]
+        macs = space.sum_blocks(
+            lambda b: float(b.c_in * b.c_out * b.h_out * b.w_out), space.vectors_at(np.array(rows))
+        )
+        assert (np.diff(macs) > 0).all()
+        assert macs[-1] > 3 * macs[0]
