@@ -5,7 +5,9 @@ Architecture Search", CVPR 2019, arXiv:1903.03777.
 """
 
 from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
+from optuna_pop.curves import CurveTrial
 from optuna_pop.errors import OptunaPopError
+from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler, SpaceExhaustedError
 from optuna_pop.spaces import (
     BackboneArchitecture,
@@ -23,11 +25,13 @@ __all__ = [
     "BackboneArchitecture",
     "BackboneSpace",
     "BlockConfig",
+    "CurveTrial",
     "DecoderArchitecture",
     "DecoderSpace",
     "OptunaPopError",
     "OrderedArchitecture",
     "OrderedSpace",
+    "POPPruner",
     "POPSampler",
     "PoolSpace",
     "Space",

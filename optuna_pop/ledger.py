@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from optuna_pop.curves import curve_of
 from optuna_pop.errors import ArchitectureError, StudyError
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR, Space
 
@@ -100,10 +101,12 @@ class Holdings:
 
     Attributes:
         observations: (trial number, architecture, values) of new completed trials.
+        stopped: (architecture, best accuracy reported) of new trials that were pruned in training.
         taken: Rows that must not be chosen: trained, pruned, running, waiting or given up.
     """
 
     observations: list[tuple[int, Any, list[float]]] = field(default_factory=list)
+    stopped: list[tuple[Any, float]] = field(default_factory=list)
     taken: set[int] = field(default_factory=set)
 
 
@@ -194,3 +197,8 @@ class Ledger(Generic[A]):
             architecture = self.architecture(trial)
             if architecture is not None:
                 found.observations.append((trial.number, architecture, trial.values))
+        if trial.state == TrialState.PRUNED:
+            curve = [value for value in curve_of(trial).values() if math.isfinite(value)]
+            architecture = self.architecture(trial)
+            if curve and architecture is not None:
+                found.stopped.append((architecture, max(curve)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
@@ -41,6 +42,23 @@ class SpaceExhaustedError(TrialPruned, OptunaPopError):
 
     Optuna records the trial that met it as pruned, and ``Study.optimize`` ends.
     """
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What the order says of one architecture.
+
+    Attributes:
+        hi: Accuracy that it can reach at most, the tolerance aside; +inf where nothing says.
+        lo: Accuracy that it has at least, the tolerance aside; -inf where nothing says.
+        reach: Accuracy of the boundary at its cost; -inf where nothing trained is as fast.
+        tolerance: τ; +inf while too little is known, or where the order does not hold.
+    """
+
+    hi: float
+    lo: float
+    reach: float
+    tolerance: float
 
 
 class POPSampler(BaseSampler, Generic[A]):
@@ -233,6 +251,29 @@ class POPSampler(BaseSampler, Generic[A]):
         with self._lock:
             search, _ = self._read(study)
             return search.evidence
+
+    def outlook(self, study: Study, trial: FrozenTrial) -> Outlook | None:
+        """What the order says of the architecture of one trial, maybe still in training.
+
+        Returns:
+            None where the trial has no architecture of this space yet.
+        """
+        with self._lock:
+            search, _ = self._read(study)
+            architecture = self._view_of(study).ledger.architecture(trial)
+            if architecture is None:
+                return None
+            vector = np.array([self.space.vector(architecture)])
+            row = self.space.row_of_vector(tuple(vector[0].tolist()))
+            costs = None
+            if self._scope.costs:
+                if row is None:
+                    return None  # from outside the space: its cost is unknown
+                costs = self._scope.costs_at(np.array([row]))
+            search.settle_tolerance()
+            found = search.seen.bounds(vector, costs)
+            hi, lo, reach = float(found.hi[0]), float(found.lo[0]), float(found.reach[0])
+            return Outlook(hi, lo, reach, search.tolerance)
 
     def certificate(self, study: Study) -> Certificate:
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""

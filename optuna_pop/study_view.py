@@ -44,6 +44,8 @@ class StudyView(Generic[A]):
         holdings = self.ledger.read(trials, but=but)
         for number, architecture, values in holdings.observations:
             self.add(number, architecture, values)
+        for architecture, best in holdings.stopped:
+            self.search.add_floor(np.array(self._space.vector(architecture)), best)
         return holdings.taken
 
     def add(self, number: int, architecture: A | None, values: Sequence[float]) -> None:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import optuna
 import typer
+from optuna.pruners import NopPruner
 from optuna.trial import TrialState
 
 from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
@@ -27,6 +28,7 @@ from optuna_pop.errors import CostError, DataError, InputError, TableError
 from optuna_pop.experiment import identity, storage, workers
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
+from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
@@ -81,6 +83,9 @@ def command(
     patience: Annotated[
         int | None, typer.Option(min=1, help="Stop after so many trainings without a change.")
     ] = None,
+    prune: Annotated[
+        bool, typer.Option(help="Stop trainings that cannot reach the boundary any more.")
+    ] = True,
     stop_gain: Annotated[
         float | None,
         typer.Option(help="Stop when the best candidate is expected to add less, in points."),
@@ -116,7 +121,13 @@ def command(
         selection=selection.value,
         seed=seed,
     )
-    opened = storage.open_study(storage_url, study, sampler, costs=len(latencies))
+    opened = storage.open_study(
+        storage_url,
+        study,
+        sampler,
+        POPPruner(warmup_steps=1) if prune else NopPruner(),
+        costs=len(latencies),
+    )
     identity.bind(
         opened,
         space=identity.describe_space(found),

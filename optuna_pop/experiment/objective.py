@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
+from optuna.exceptions import TrialPruned
 from optuna.trial import Trial, TrialState
 
+from optuna_pop.curves import CurveTrial
 from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
 from optuna_pop.experiment.workers import mark_interrupted, sign
 from optuna_pop.profiling import LatencyTable
+from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.trainables.data import DataSet
@@ -50,7 +53,7 @@ class TrainingObjective:
         """
         sign(trial)
         try:
-            return self._run(trial)
+            return self._run(CurveTrial(trial))
         except KeyboardInterrupt:
             mark_interrupted(trial)
             raise
@@ -58,7 +61,7 @@ class TrainingObjective:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
             raise
 
-    def _run(self, trial: Trial) -> tuple[float, ...]:
+    def _run(self, trial: CurveTrial) -> tuple[float, ...]:
         architecture = self.space.suggest(trial)
         blocks = self.space.blocks(architecture)
         latencies = [table.latency(blocks) for table in self.tables]
@@ -69,6 +72,11 @@ class TrainingObjective:
         def on_epoch(epoch: int, metrics: EpochMetrics) -> None:
             if run:
                 run.log_epoch(epoch, asdict(metrics))
+            if math.isnan(metrics.accuracy) or epoch == self.recipe.epochs:
+                return  # failed, or done: nothing to save any more
+            trial.report(metrics.accuracy, epoch)
+            if trial.should_prune():
+                raise TrialPruned
 
         state, metrics = TrialState.FAIL, _named(latencies)
         try:
@@ -85,10 +93,19 @@ class TrainingObjective:
                 trial.set_user_attr(name, value)
             if not math.isnan(result.accuracy):
                 state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
+        except TrialPruned:
+            state = TrialState.PRUNED
+            raise
         finally:
             if run:
-                run.finish(state, metrics)
+                run.finish(state, metrics, reason=self._reason(trial))
         return result.accuracy, *latencies
+
+    def _reason(self, trial: CurveTrial) -> str | None:
+        """Why the study's pruner ended a trial, if it did."""
+        return cast(
+            "str | None", trial.storage.get_trial(trial._trial_id).user_attrs.get(REASON_ATTR)
+        )
 
 
 def _named(latencies: Sequence[float]) -> dict[str, float]:

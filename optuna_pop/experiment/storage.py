@@ -10,6 +10,7 @@ from pathlib import Path
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner
 from optuna.samplers import BaseSampler
 from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
 from optuna.study import Study, StudyDirection
@@ -23,13 +24,21 @@ MIN_FREE_MB = 200
 _HEARTBEAT_S = 60
 
 
-def open_study(url: str, name: str, sampler: BaseSampler | None = None, *, costs: int = 1) -> Study:
+def open_study(
+    url: str,
+    name: str,
+    sampler: BaseSampler | None = None,
+    pruner: BasePruner | None = None,
+    *,
+    costs: int = 1,
+) -> Study:
     """Open a study, or create it where there is none of that name.
 
     Args:
         url: SQLAlchemy URL of the database.
         name: Of the study.
         sampler: Chooses the architectures.
+        pruner: Ends trainings early.
         costs: How many costs are minimized beside the accuracy.
 
     Raises:
@@ -41,10 +50,16 @@ def open_study(url: str, name: str, sampler: BaseSampler | None = None, *, costs
     with _readable(url):
         existing = optuna.get_all_study_names(storage)
         if name in existing:
-            study = optuna.load_study(study_name=name, storage=storage, sampler=sampler)
+            study = optuna.load_study(
+                study_name=name, storage=storage, sampler=sampler, pruner=pruner
+            )
         else:
             study = optuna.create_study(
-                study_name=name, storage=storage, sampler=sampler, directions=directions
+                study_name=name,
+                storage=storage,
+                sampler=sampler,
+                pruner=pruner,
+                directions=directions,
             )
     check_directions(study)
     if len(study.directions) != len(directions):

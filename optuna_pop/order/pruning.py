@@ -67,6 +67,7 @@ class TrainedSet:
         self._costs: FloatArray = np.empty((16, k))
         self._accuracy: FloatArray = np.empty(16)
         self._n = 0
+        self._floors: TrainedSet | None = None
 
     def __len__(self) -> int:
         return self._n
@@ -97,6 +98,12 @@ class TrainedSet:
         self._accuracy[self._n] = accuracy
         self._n += 1
 
+    def add_floor(self, vector: Vectors, accuracy: float) -> None:
+        """Append a lower bound of an accuracy that is not known itself."""
+        if self._floors is None:
+            self._floors = TrainedSet(self._vectors.shape[1], 0)
+        self._floors.add(vector, np.empty(0), accuracy)
+
     def bounds(self, vectors: Vectors, costs: FloatArray | None) -> Bounds:
         """Bounds of a few architectures, from all that is trained; memory grows with m · b.
 
@@ -123,6 +130,8 @@ class TrainedSet:
                 ],
                 axis=1,
             )
+        if self._floors is not None:
+            lo = np.maximum(lo, self._floors.bounds(vectors, np.empty((len(vectors), 0))).lo)
         return Bounds(hi, lo, highest_within(costs, self.costs, self.accuracy), costs)
 
 
@@ -175,6 +184,11 @@ class PrunedSet:
             self._raise_floor(above, np.atleast_1d(np.asarray(cost, dtype=np.float64)))
         no_faster = (self.floor >= np.atleast_1d(cost)).all(axis=1)
         self.reach[no_faster] = np.maximum(self.reach[no_faster], accuracy)
+
+    def add_floor(self, vector: Vectors, accuracy: float) -> None:
+        """Take a lower bound of an accuracy into account: shape (d,), finite."""
+        above = successors(self._vectors, vector)
+        self.lo[above] = np.maximum(self.lo[above], accuracy)
 
     def _raise_floor(self, above: BoolArray, cost: FloatArray) -> None:
         rises = np.flatnonzero(above & (self.floor < cost).any(axis=1))

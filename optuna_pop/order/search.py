@@ -89,6 +89,16 @@ class PartialOrderSearch:
             self.rows.append(row)
             self._in_region.append(len(self.seen) - 1)
 
+    def add_floor(self, vector: Vectors, accuracy: float) -> None:
+        """Take a training that was stopped into account: it had reached an accuracy already.
+
+        Its final accuracy would be at least that, which bounds those that succeed it from below
+        and says nothing else.
+        """
+        self.seen.add_floor(vector, accuracy)
+        if self._kept is not None:
+            self._kept.add_floor(vector, accuracy)
+
     @property
     def costs(self) -> FloatArray:
         """Costs of the trained in Ŝ, shape (b, k)."""

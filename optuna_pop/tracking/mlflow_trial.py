@@ -21,6 +21,7 @@ RUN_ATTR = "mlflow_run_id"
 
 STUDY_TAG, TRIAL_TAG, STATE_TAG = "optuna_pop.study", "optuna_pop.trial", "optuna_pop.state"
 ARCHITECTURE_TAG = "architecture"
+REASON_TAG = "optuna_pop.reason"
 LONGEST_TAG = 5000
 STATUS = {
     TrialState.COMPLETE: "FINISHED",
@@ -76,13 +77,20 @@ class TrialRun:
         """
         self._log({_key(name): (epoch, float(value)) for name, value in metrics.items()})
 
-    def finish(self, state: TrialState, metrics: Mapping[str, float] | None = None) -> None:
+    def finish(
+        self,
+        state: TrialState,
+        metrics: Mapping[str, float] | None = None,
+        *,
+        reason: str | None = None,
+    ) -> None:
         """Log final metrics and end the run: FINISHED, KILLED if pruned, else FAILED.
 
         Args:
             state: The trial's.
             metrics: E.g. ``{"accuracy": 73.0, "latency_ms": 0.21, "macs": 1.2e6}``. One that was
                 logged by epoch is logged at its last epoch, so that MLflow shows it as the latest.
+            reason: Why it ended so, kept as a tag.
 
         Raises:
             InputError: if the state is not a finished one.
@@ -98,6 +106,8 @@ class TrialRun:
         self._log(final)
         with readable(self._uri):
             self._client.set_tag(self.run_id, STATE_TAG, state.name)
+            if reason is not None:
+                self._client.set_tag(self.run_id, REASON_TAG, reason[:LONGEST_TAG])
             self._client.set_terminated(self.run_id, STATUS[state])
 
     def _log(self, points: Mapping[str, tuple[int, float]]) -> None:

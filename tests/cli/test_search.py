@@ -18,11 +18,15 @@ import pytest
 from mlflow import MlflowClient
 from optuna.trial import TrialState
 
+from optuna_pop import POPPruner, POPSampler
+from optuna_pop.curves import CURVE_ATTR
 from optuna_pop.experiment import identity
 from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.experiment.workers import RETRY_ATTR
 from optuna_pop.profiling import LatencyTable
+from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.trainables import recipes
 from optuna_pop.trainables.data.digits import Digits
 from optuna_pop.trainables.recipes import TrainingRecipe
@@ -232,6 +236,35 @@ def test_search_stops_when_little_is_to_be_gained(folder: Path, run: Run) -> Non
     assert run(*SEARCH, "--storage", URL, "--study", "b", "--trials", 30, "--stop-gain", 90)[0] == 0
     with opened(folder, "b") as study:
         assert 8 < len(study.trials) < 16, "some to begin with, and three that promise little"
+
+
+def test_hopeless_training_is_stopped_and_says_why(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, data = load_space("space.json"), Digits(copies=1, held_out_copies=1)
+    table = LatencyTable.load(folder / "latency.json")
+    sampler = POPSampler(space, cost=table, tolerance=1e3)
+    study = optuna.create_study(
+        directions=["maximize", "minimize"],
+        sampler=sampler,
+        pruner=POPPruner(least_curves=1, warmup_steps=1),
+    )
+    good = TrainingRecipe(epochs=3, batch_size=16, peak_lr=0.1)
+    bad = TrainingRecipe(epochs=3, batch_size=16, peak_lr=1e-9)
+    runs = StudyRuns(study)
+    study.enqueue_trial(space.params(space.at(0)))
+    study.optimize(TrainingObjective(space, [table], data, good, runs=runs), n_trials=1)
+    study.optimize(TrainingObjective(space, [table], data, bad, runs=runs), n_trials=1)
+    first, second = study.trials
+    assert first.state == TrialState.COMPLETE
+    assert [step for step, _ in first.user_attrs[CURVE_ATTR]] == [1, 2]
+    assert second.state == TrialState.PRUNED
+    reason = second.user_attrs[REASON_ATTR]
+    assert "learning curve" in reason
+    run = MlflowClient("sqlite:///mlflow.db").get_run(second.user_attrs["mlflow_run_id"])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["optuna_pop.reason"] == reason
+    runs.finish()
 
 
 def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> None:

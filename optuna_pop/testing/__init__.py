@@ -1,0 +1,1 @@
+"""Test suites for those who write parts of their own."""
