@@ -126,7 +126,7 @@ class POPSampler(BaseSampler, Generic[A]):
         self._max_failures = max_failures
         self._distributions = space.distributions()
         self._fallback = fallback or RandomSampler(seed=seed)
-        self._rng = np.random.default_rng(seed)
+        self._entropy = np.random.SeedSequence(seed).generate_state(2).tolist()
         self._lock = threading.RLock()
         self._view: StudyView[A] | None = None
         self._chosen: dict[int, dict[str, ParamValue]] = {}  # trial id -> parameters
@@ -197,8 +197,8 @@ class POPSampler(BaseSampler, Generic[A]):
                 _stop(study)
 
     def reseed_rng(self) -> None:
-        """Draw a new random sequence, as Optuna asks of parallel workers."""
-        self._rng = np.random.default_rng()
+        """Draw new random choices, as Optuna asks of parallel workers."""
+        self._entropy = np.random.SeedSequence().generate_state(2).tolist()
         self._fallback.reseed_rng()
 
     # --- questions about a study -----------------------------------------------------------
@@ -294,9 +294,11 @@ class POPSampler(BaseSampler, Generic[A]):
         """Choose and reserve an architecture, so that no other worker trains it."""
         check_directions(study, self._scope.costs)
         view = self._view_of(study)
+        # By trial, so that workers with one seed do not all want the same.
+        rng = np.random.default_rng([*self._entropy, trial.number])
         while True:
             taken = view.refresh(all_trials(study), but=trial.number)
-            row = view.choose(taken, self._rng, _fixed_params(study, trial))
+            row = view.choose(taken, rng, _fixed_params(study, trial))
             if row is None:
                 write_claim(study, trial, None, sure=False)
                 _stop(study)
