@@ -16,12 +16,16 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.curves import curve_of
 from optuna_pop.errors import ArchitectureError, StudyError
+from optuna_pop.process import Holder
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR, Space
 
 A = TypeVar("A")
 
 CLAIM_ATTR = "optuna_pop:claim"
-"""Trial system attribute ``[row, sure]``: the architecture a running trial has reserved."""
+"""Trial system attribute: the architecture a running trial has reserved, and for whom.
+
+``[row, sure, host, pid, started]``, the last three as in ``optuna_pop.process.Holder``.
+"""
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,14 @@ def check_directions(study: Study, costs: int | None = None) -> None:
         )
 
 
+def is_abandoned(trial: FrozenTrial) -> bool:
+    """Whether a trial that still counts as running was reserved by a process that is gone."""
+    claim = trial.system_attrs.get(CLAIM_ATTR)
+    if trial.state != TrialState.RUNNING or claim is None or len(claim) < 5:
+        return False
+    return Holder(*claim[2:5]).is_gone()
+
+
 @dataclass
 class Holdings:
     """State of a study's architectures.
@@ -141,7 +153,11 @@ class Ledger(Generic[A]):
                 continue
             if trial.state.is_finished():
                 self._finish(trial, found)
-            elif trial.number != but and (row := self._row(trial)) is not None:
+            elif (
+                trial.number != but
+                and (row := self._row(trial)) is not None
+                and not is_abandoned(trial)
+            ):
                 active.add(row)
         found.taken = self._taken | active
         return found
@@ -153,6 +169,7 @@ class Ledger(Generic[A]):
             for trial in trials
             if trial.number != but
             and trial.state != TrialState.FAIL
+            and not is_abandoned(trial)
             and (
                 self._finished[trial.number] if trial.number in self._finished else self._row(trial)
             )

@@ -21,7 +21,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from optuna_pop.claims import all_trials, reserve, write_claim
+from optuna_pop.claims import StaleTrials, all_trials, reserve, write_claim
 from optuna_pop.errors import InputError, OptunaPopError
 from optuna_pop.ledger import Ledger, check_directions
 from optuna_pop.order.certificate import Certificate, certify
@@ -35,6 +35,8 @@ from optuna_pop.spaces.scope import scope_of
 from optuna_pop.study_view import StudyView
 
 A = TypeVar("A")
+
+_PLENTY = 100  # architectures left, of which other workers cannot have taken all unseen
 
 
 class SpaceExhaustedError(TrialPruned, OptunaPopError):
@@ -127,6 +129,7 @@ class POPSampler(BaseSampler, Generic[A]):
         self._distributions = space.distributions()
         self._fallback = fallback or RandomSampler(seed=seed)
         self._entropy = np.random.SeedSequence(seed).generate_state(2).tolist()
+        self._stale = StaleTrials()
         self._lock = threading.RLock()
         self._view: StudyView[A] | None = None
         self._chosen: dict[int, dict[str, ParamValue]] = {}  # trial id -> parameters
@@ -294,6 +297,7 @@ class POPSampler(BaseSampler, Generic[A]):
         """Choose and reserve an architecture, so that no other worker trains it."""
         check_directions(study, self._scope.costs)
         view = self._view_of(study)
+        self._stale.fail(study)
         # By trial, so that workers with one seed do not all want the same.
         rng = np.random.default_rng([*self._entropy, trial.number])
         while True:
@@ -317,9 +321,11 @@ class POPSampler(BaseSampler, Generic[A]):
         values: Sequence[float] | None,
     ) -> bool:
         view = self._view_of(study)
-        taken = view.refresh(all_trials(study), but=-1)  # holds the trial itself too
         if state == TrialState.COMPLETE and values is not None:
             view.add(trial.number, view.ledger.architecture(trial), values)
+        if view.search.leaves(view.taken, _PLENTY):
+            return True  # however much the other workers took since: the storage is spared a read
+        taken = view.refresh(all_trials(study), but=-1)  # holds the trial itself too
         return not view.search.exhausted(taken)
 
     def _view_of(self, study: Study) -> StudyView[A]:

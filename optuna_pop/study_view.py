@@ -36,6 +36,7 @@ class StudyView(Generic[A]):
         self._space = space
         self._scope = scope
         self.chooser = chooser
+        self.taken: set[int] = set()  # when the study was last read
         self._warned = False
         self._added: set[int] = set()
 
@@ -46,6 +47,7 @@ class StudyView(Generic[A]):
             self.add(number, architecture, values)
         for architecture, best in holdings.stopped:
             self.search.add_floor(np.array(self._space.vector(architecture)), best)
+        self.taken = holdings.taken
         return holdings.taken
 
     def add(self, number: int, architecture: A | None, values: Sequence[float]) -> None:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
+from dataclasses import asdict
 from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from optuna_pop.errors import needs_extra
-
-with needs_extra("cli"):
-    import psutil
+from optuna_pop.process import Holder, this_process
 
 OWNER_ATTR = "optuna_pop:owner"
 RETRY_ATTR = "optuna_pop:retry_of"
@@ -21,8 +17,7 @@ INTERRUPTED_ATTR = "optuna_pop:interrupted"
 
 def sign(trial: Trial) -> None:
     """Write into a trial which process runs it."""
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
-    trial.set_user_attr(OWNER_ATTR, me)
+    trial.set_user_attr(OWNER_ATTR, asdict(this_process()))
 
 
 def recover(study: Study) -> list[int]:
@@ -63,14 +58,4 @@ def requeue_interrupted(study: Study) -> None:
 
 def _is_orphan(trial: FrozenTrial) -> bool:
     owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
-    if owner is None or owner["host"] != socket.gethostname():
-        return False
-    return _started(int(owner["pid"])) != float(owner["started"])
-
-
-def _started(pid: int) -> float | None:
-    """When a process began: tells a process from a later one with the same number."""
-    try:
-        return float(round(psutil.Process(pid).create_time(), 1))
-    except psutil.Error:
-        return None
+    return owner is not None and Holder(**owner).is_gone()

@@ -181,9 +181,13 @@ class PartialOrderSearch:
 
     def exhausted(self, taken: Collection[int]) -> bool:
         """Whether nothing is left, or nothing that many draws could find."""
+        return not self.leaves(taken, 1)
+
+    def leaves(self, taken: Collection[int], least: int) -> bool:
+        """Whether at least so many are left; of a large Ŝ, in one part of it that is looked at."""
         held = self.held(taken)
         parts = self.walk(np.random.default_rng(len(held)))
-        return not any(len(self.left(rows, held)) for rows in parts)
+        return any(len(self.left(rows, held)) >= least for rows in parts)
 
 
 def uniform(search: PartialOrderSearch, held: Rows, rng: np.random.Generator) -> int | None:
