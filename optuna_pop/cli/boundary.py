@@ -8,16 +8,21 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from matplotlib.figure import Figure
 from optuna.study import Study
 from rich.table import Table
 
 from optuna_pop.cli.options import DEFAULT_STORAGE, StorageOption, console
+from optuna_pop.errors import StudyError
 from optuna_pop.experiment import identity
 from optuna_pop.experiment.storage import load_study
-from optuna_pop.ledger import trained
+from optuna_pop.ledger import Trained, trained
 from optuna_pop.order import check_order
+from optuna_pop.order.certificate import Certificate
 from optuna_pop.order.consistency import binomial_noise
 from optuna_pop.sampler import POPSampler
+from optuna_pop.tracking import figures
+from optuna_pop.tracking.certificate_figure import certificate_figure
 from optuna_pop.tracking.tables import boundary_rows, write_csv
 
 EXAMPLE = (
@@ -33,12 +38,15 @@ def command(
     ] = None,
     csv: Annotated[Path | None, typer.Option(help="Write all trained networks here.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw the boundary here.")] = None,
+    certificate: Annotated[
+        Path | None, typer.Option(help="Draw what is settled and what is still open here.")
+    ] = None,
 ) -> None:
     """Show the boundary of a study in the terminal, as a table file and as a figure."""
     opened = load_study(storage_url, study)
     sampler = identity.sampler_of(opened)
     report(opened, sampler)
-    write(opened, sampler, csv=csv, png=png)
+    write(opened, sampler, csv=csv, png=png, certificate=certificate)
 
 
 def report(study: Study, sampler: POPSampler[Any] | None) -> None:
@@ -75,21 +83,62 @@ def write(
     *,
     csv: Path | None = None,
     png: Path | None = None,
+    certificate: Path | None = None,
 ) -> None:
-    """Write the trained networks as a table file and the boundary as a figure, where asked."""
+    """Write the trained networks as a table file, boundary and certificate as figures, if asked.
+
+    With several costs there is a figure for each, numbered from the second on.
+
+    Raises:
+        StudyError: if a certificate is asked of a study that does not hold its space and table.
+    """
     found = trained(study)
     if csv:
         write_csv(csv, found)
         console().print(f"Wrote {csv}")
-    if png:
-        from optuna_pop.tracking.figures import boundary_figure, save_figure
-
-        proof = None if sampler is None else sampler.certificate(study)
-        for at, name in enumerate(_cost_names(study)):
+    if not png and not certificate:
+        return
+    proof = None if sampler is None else sampler.certificate(study)
+    if certificate and proof is None:
+        raise StudyError(
+            f"study {study.study_name!r} does not hold the space and latency table that a "
+            "certificate needs: it was not made by `optuna-pop search`"
+        )
+    for at, name in enumerate(_cost_names(study)):
+        if png:
             pruned = None if proof is None else proof.unseen_costs[proof.unseen_pruned, at]
-            path = png if at == 0 else png.with_stem(f"{png.stem}-{at + 1}")
-            save_figure(boundary_figure(found, cost=at, cost_label=name, pruned=pruned), path)
-            console().print(f"Wrote {path}")
+            figure = figures.boundary_figure(found, cost=at, cost_label=name, pruned=pruned)
+            _save(figure, _numbered(png, at))
+        if certificate and proof is not None:
+            _save(_certificate_figure(found, proof, at, name), _numbered(certificate, at))
+
+
+def _certificate_figure(found: list[Trained], proof: Certificate, at: int, name: str) -> Figure:
+    title = None
+    if isfinite(proof.tolerance):
+        title = (
+            f"{100 * proof.share_settled:.0f}% of {proof.architectures:,} architectures cannot "
+            f"beat this boundary by more than {proof.tolerance:.2g} points"
+        )
+    return certificate_figure(
+        found,
+        proof.upper[at],
+        tolerance=proof.tolerance,
+        pruned=proof.unseen_costs[proof.unseen_pruned, at],
+        still_open=proof.unseen_costs[~proof.unseen_pruned, at],
+        title=title,
+        cost=at,
+        cost_label=name,
+    )
+
+
+def _numbered(path: Path, at: int) -> Path:
+    return path if at == 0 else path.with_stem(f"{path.stem}-{at + 1}")
+
+
+def _save(figure: Figure, path: Path) -> None:
+    figures.save_figure(figure, path)
+    console().print(f"Wrote {path}")
 
 
 def _cost_names(study: Study) -> list[str]:

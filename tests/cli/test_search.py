@@ -112,8 +112,10 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
         assert len(curve) > 1, "one a epoch"
         assert {"latency_ms", "macs", "parameters"} <= child.data.metrics.keys()
 
-    code, out, _ = run("boundary", "--storage", URL, "--csv", "b.csv", "--png", "b.png")
+    files = ("--csv", "b.csv", "--png", "b.png", "--certificate", "c.png")
+    code, out, _ = run("boundary", "--storage", URL, *files)
     assert code == 0
+    assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert "comparable pairs" in out
     with (folder / "b.csv").open() as file:
         rows = list(csv.DictReader(file))
