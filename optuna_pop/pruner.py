@@ -11,8 +11,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.curves import curve_of
 from optuna_pop.errors import InputError
-from optuna_pop.order.late_gain import LateGains
 from optuna_pop.sampler import POPSampler
+from optuna_pop.selection.late_gain import LateGains
 
 REASON_ATTR = "optuna_pop:pruned_because"
 """User attribute of a pruned trial: the reason in words."""
@@ -36,8 +36,8 @@ class POPPruner(BasePruner):
 
     *By the order*: results that arrived since the training began prove that nothing this small is
     accurate enough at its cost (hi + τ ≤ f; POP paper, Eq. 3 to 5). *By its learning curve*: even
-    the largest gain that finished trainings made from this step on would leave it under the
-    boundary at its cost.
+    with the most that finished trainings gained from this step on, beyond what accuracy and cost
+    let one expect, it stays under the boundary at its cost (``optuna_pop.selection.late_gain``).
 
     With one objective call ``trial.report`` and ``trial.should_prune`` as with any pruner; with
     accuracy and costs wrap the trial in ``CurveTrial`` first. The reason is written to the trial's
@@ -47,7 +47,7 @@ class POPPruner(BasePruner):
         sampler: Knows space, costs and tolerance; the study's own by default.
         warmup_steps: By its curve nothing is pruned before this step.
         least_curves: Nor before so many finished trainings tell of the step.
-        quantile: Of their late gains, in (0, 1]; 1 is the largest.
+        quantile: Of what they gained beyond expectation, in (0, 1]; 1 is the most.
 
     Raises:
         InputError: if an argument cannot be used.
@@ -113,8 +113,8 @@ class POPPruner(BasePruner):
         step = max(curve)
         if step < self._warmup_steps:
             return Verdict(prune=False)
-        self._learn(study)
-        could = self._gains.reach(curve)
+        self._learn(study, sampler)
+        could = self._gains.reach(curve, outlook.features)
         if could <= reach:
             return Verdict(
                 prune=True,
@@ -133,7 +133,7 @@ class POPPruner(BasePruner):
             )
         return sampler
 
-    def _learn(self, study: Study) -> None:
+    def _learn(self, study: Study, sampler: POPSampler[Any]) -> None:
         """Take the curves of newly finished trials into account."""
         key = (study._storage, study._study_id)
         if self._study != key:
@@ -142,7 +142,9 @@ class POPPruner(BasePruner):
         for trial in study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
             if trial.number not in self._read:
                 self._read.add(trial.number)
-                self._gains.add(curve_of(trial), trial.values[0])
+                features = sampler.features(study, trial)
+                if features is not None:
+                    self._gains.add(curve_of(trial), trial.values[0], features)
 
     def __getstate__(self) -> dict[str, Any]:
         # What was read of a study stays in its process.

@@ -22,7 +22,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.claims import StaleTrials, all_trials, reserve, write_claim
-from optuna_pop.errors import InputError, OptunaPopError
+from optuna_pop.errors import ArchitectureError, InputError, OptunaPopError
 from optuna_pop.ledger import Ledger, check_directions
 from optuna_pop.order.certificate import Certificate, certify
 from optuna_pop.order.region import EnumeratedRegion, Region
@@ -55,12 +55,14 @@ class Outlook:
         lo: Accuracy that it has at least, the tolerance aside; -inf where nothing says.
         reach: Accuracy of the boundary at its cost; -inf where nothing trained is as fast.
         tolerance: τ; +inf while too little is known, or where the order does not hold.
+        features: Its log-costs, as far as known before training.
     """
 
     hi: float
     lo: float
     reach: float
     tolerance: float
+    features: tuple[float, ...]
 
 
 class POPSampler(BaseSampler, Generic[A]):
@@ -263,20 +265,36 @@ class POPSampler(BaseSampler, Generic[A]):
         """
         with self._lock:
             search, _ = self._read(study)
-            architecture = self._view_of(study).ledger.architecture(trial)
+            features, architecture = self._known(study, trial)
             if architecture is None:
                 return None
             vector = np.array([self.space.vector(architecture)])
-            row = self.space.row_of_vector(tuple(vector[0].tolist()))
-            costs = None
-            if self._scope.costs:
-                if row is None:
-                    return None  # from outside the space: its cost is unknown
-                costs = self._scope.costs_at(np.array([row]))
+            costs = np.array([features]) if self._scope.costs else None
             search.settle_tolerance()
             found = search.seen.bounds(vector, costs)
             hi, lo, reach = float(found.hi[0]), float(found.lo[0]), float(found.reach[0])
-            return Outlook(hi, lo, reach, search.tolerance)
+            return Outlook(hi, lo, reach, search.tolerance, _log(features))
+
+    def features(self, study: Study, trial: FrozenTrial) -> tuple[float, ...] | None:
+        """Log-costs of a trial's architecture, as far as they are known before training.
+
+        Returns:
+            None where the trial has no architecture of this space.
+        """
+        with self._lock:
+            costs, architecture = self._known(study, trial)
+            return None if architecture is None else _log(costs)
+
+    def _known(self, study: Study, trial: FrozenTrial) -> tuple[tuple[float, ...], A | None]:
+        """Costs known before training, and the architecture; None if its costs should be known."""
+        architecture = self._view_of(study).ledger.architecture(trial)
+        if architecture is None or not self._scope.costs:
+            return (), architecture
+        try:
+            row = self.space.row(architecture)
+        except ArchitectureError:
+            return (), None
+        return tuple(self._scope.costs_at(np.array([row]))[0].tolist()), architecture
 
     def certificate(self, study: Study) -> Certificate:
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""
@@ -345,6 +363,10 @@ class POPSampler(BaseSampler, Generic[A]):
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.RLock()
+
+
+def _log(costs: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(math.log(cost) if cost > 0 else cost for cost in costs)
 
 
 def _fixed_params(study: Study, trial: FrozenTrial) -> dict[str, ParamValue]:
