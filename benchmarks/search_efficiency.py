@@ -86,7 +86,7 @@ def show(result: dict[str, Any]) -> None:
 
 def draw(results: list[dict[str, Any]]) -> Figure:
     """Gap against trainings, one panel a table."""
-    figure = Figure(figsize=(6.0 * len(results), 4.5), layout="constrained")
+    figure = Figure(figsize=(6.0 * len(results), 4.8), layout="constrained")
     for at, result in enumerate(results):
         axes = figure.add_subplot(1, len(results), at + 1)
         for name, curve in result["gap"].items():
@@ -96,7 +96,8 @@ def draw(results: list[dict[str, Any]]) -> Figure:
             title=result["table"], xlabel="trainings", ylabel="gap (accuracy points)", yscale="log"
         )
         axes.grid(alpha=0.3)
-        axes.legend()
+    names = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*names, loc="outside lower center", ncols=len(names[0]), frameon=False)
     return figure
 
 
