@@ -18,7 +18,7 @@ from optuna_pop.order.relation import Rows, Vectors
 from optuna_pop.order.tolerance import OrderEvidence, order_evidence
 
 KEPT = 500_000  # P is kept for all of Ŝ up to this size, else worked out for those asked about
-_FEW, _CHUNK = 128, 4096  # drawn first, as nearly always something of it is left; and then
+_FEW, _CHUNK = 512, 4096  # drawn first, as nearly always something of it is left; and then
 _DRAWS = 64  # chunks drawn before a Ŝ that cannot be enumerated counts as exhausted
 
 

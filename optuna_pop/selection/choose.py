@@ -54,8 +54,8 @@ class SelectionOptions:
     start: int = 6
     spread: int = 1500
     near: int = 1000
-    trained: int = 400
-    budget: int = 160_000
+    trained: int = 320
+    budget: int = 128_000
 
 
 @dataclass(frozen=True)
