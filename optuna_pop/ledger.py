@@ -28,6 +28,10 @@ CLAIM_ATTR = "optuna_pop:claim"
 """
 
 
+REPRODUCIBLE_ATTR = "optuna_pop:reproducible"
+"""User attribute of a failed trial: whether it would fail again, so that nobody need try."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """A completed training, as reports show it.
@@ -127,8 +131,9 @@ class Ledger(Generic[A]):
 
     Args:
         space: The space that was searched.
-        max_failures: After so many failed trials an architecture is given up. One failure may be
-            a worker that died; the sampler may then choose the architecture again.
+        max_failures: After so many failed trials an architecture is given up, at once after one
+            that says it is reproducible. One failure may be a worker that died; the sampler may
+            then choose the architecture again.
     """
 
     def __init__(self, space: Space[A], max_failures: int = 2) -> None:
@@ -205,7 +210,8 @@ class Ledger(Generic[A]):
         if trial.state == TrialState.FAIL:
             if row is not None:
                 self._failures[row] += 1
-                if self._failures[row] >= self._max_failures:
+                hopeless = bool(trial.user_attrs.get(REPRODUCIBLE_ATTR))
+                if hopeless or self._failures[row] >= self._max_failures:
                     self._taken.add(row)
             return
         if row is not None:

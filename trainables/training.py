@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from optuna_pop.errors import DataError, InputError, needs_extra
+from optuna_pop.fingerprint import fingerprint
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.trainables.checkpoint import CheckpointFile
 from optuna_pop.trainables.data.base import DataSet, Split
 from optuna_pop.trainables.metrics import top1
 from optuna_pop.trainables.networks import Network, build_network, check_chain, network_size
@@ -79,6 +81,7 @@ def train(
     threads: int = 1,
     on_epoch: OnEpoch | None = None,
     progress: OnProgress | None = None,
+    checkpoint: Path | None = None,
 ) -> TrainingResult:
     """Train the network of these blocks from scratch and validate it after each epoch.
 
@@ -94,6 +97,9 @@ def train(
             an idle machine; small ones on a busy machine get many times slower.
         on_epoch: Called after each epoch: the place to log, and to raise for a trial pruned early.
         progress: Called after each step, for a progress bar.
+        checkpoint: Where the state is kept after each epoch. What an interrupted training left
+            there is gone on with, to the same weights, bit for bit; ``on_epoch`` is told of the
+            epochs behind once more. A finished training removes it.
 
     Returns:
         Accuracy, its curve and the trained network. A loss that is not finite ends the training
@@ -120,7 +126,12 @@ def train(
     network = build_network(blocks, seed=seed, residual_init=recipe.residual_init)
     generator = torch.Generator().manual_seed(seed)
     with _threads(threads):
-        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch))
+        saved = None
+        if checkpoint is not None:
+            saved = CheckpointFile(checkpoint, _identity(blocks, data, recipe, seed))
+        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch, saved))
+        if saved is not None:
+            saved.remove()
     size = network_size(blocks)
     return TrainingResult(
         accuracy=curve[-1].accuracy,
@@ -141,16 +152,26 @@ def _epochs(
     generator: torch.Generator,
     progress: OnProgress | None,
     on_epoch: OnEpoch | None,
+    saved: CheckpointFile | None,
 ) -> Iterator[EpochMetrics]:
     """Train and validate epoch after epoch, up to the last or to divergence."""
     _to_channels_last(network)
-    steps = _steps(network, split, recipe, generator)
+    optimizer = torch.optim.SGD(
+        parameter_groups(network, recipe.weight_decay), lr=recipe.peak_lr, momentum=recipe.momentum
+    )
+    behind = saved.restore(network, optimizer, generator) if saved is not None else []
+    curve = [EpochMetrics(*numbers) for numbers in behind]
+    for epoch, metrics in enumerate(curve, start=1):
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+        yield metrics
     steps_per_epoch = len(split.train_x) // recipe.batch_size
-    done, total = 0, recipe.epochs * steps_per_epoch
-    for epoch in range(1, recipe.epochs + 1):
+    total = recipe.epochs * steps_per_epoch
+    for epoch in range(len(curve) + 1, recipe.epochs + 1):
         network.train()
+        done = (epoch - 1) * steps_per_epoch
         losses: list[float] = []
-        for loss in itertools.islice(steps, steps_per_epoch):
+        for loss in _steps(network, optimizer, split, recipe, generator, done):
             losses.append(loss)
             done += 1
             if progress is not None:
@@ -163,28 +184,32 @@ def _epochs(
             loss=sum(losses) / len(losses),
             learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
         )
+        curve.append(metrics)
+        diverged = math.isnan(metrics.accuracy)
+        if saved is not None and not diverged and epoch < recipe.epochs:
+            saved.store(network, optimizer, generator, [astuple(past) for past in curve])
         if on_epoch is not None:
             on_epoch(epoch, metrics)
         yield metrics
-        if math.isnan(metrics.accuracy):
+        if diverged:
             return
 
 
 def _steps(
-    network: Network, split: Split, recipe: TrainingRecipe, generator: torch.Generator
+    network: Network,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    recipe: TrainingRecipe,
+    generator: torch.Generator,
+    done: int,
 ) -> Iterator[float]:
-    """Take one optimiser step at a time, epoch after epoch, and give the loss before each."""
-    optimizer = torch.optim.SGD(
-        parameter_groups(network, recipe.weight_decay), lr=recipe.peak_lr, momentum=recipe.momentum
-    )
+    """Take the optimiser steps of one epoch after ``done`` steps; give the loss before each."""
     steps_per_epoch = len(split.train_x) // recipe.batch_size
-    for step in range(recipe.epochs * steps_per_epoch):
-        position = step % steps_per_epoch
-        if position == 0:
-            order = torch.randperm(len(split.train_x), generator=generator)
+    order = torch.randperm(len(split.train_x), generator=generator)
+    for position in range(steps_per_epoch):
         chosen = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
         for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate(step, steps_per_epoch)
+            group["lr"] = recipe.learning_rate(done + position, steps_per_epoch)
         images = split.train_x[chosen].contiguous(memory_format=torch.channels_last)
         loss = functional.cross_entropy(
             network(images), split.train_y[chosen], label_smoothing=recipe.label_smoothing
@@ -193,6 +218,19 @@ def _steps(
         torch.autograd.backward(loss)
         optimizer.step()
         yield loss.item()
+
+
+def _identity(
+    blocks: Sequence[BlockConfig], data: DataSet, recipe: TrainingRecipe, seed: int
+) -> str:
+    return fingerprint(
+        {
+            "blocks": [block.key for block in blocks],
+            "data": data.fingerprint(),
+            "recipe": recipe.spec(),
+            "seed": seed,
+        }
+    )
 
 
 def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:

@@ -86,6 +86,10 @@ def command(
     prune: Annotated[
         bool, typer.Option(help="Stop trainings that cannot reach the boundary any more.")
     ] = True,
+    checkpoints: Annotated[
+        Path | None,
+        typer.Option(help="Folder for trainings in progress; STUDY.checkpoints by default."),
+    ] = None,
     stop_gain: Annotated[
         float | None,
         typer.Option(help="Stop when the best candidate is expected to add less, in points."),
@@ -147,7 +151,15 @@ def command(
             "recipe": recipe,
         },
     )
-    objective = TrainingObjective(found, latencies, images, how, seed, StudyRuns(opened))
+    objective = TrainingObjective(
+        found,
+        latencies,
+        images,
+        how,
+        seed,
+        StudyRuns(opened),
+        checkpoints or Path(f"{study}.checkpoints"),
+    )
     stops: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
     if stop_gain is not None:
         stops.append(StopWhenGainBelow(sampler, stop_gain))

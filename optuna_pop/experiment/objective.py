@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any, cast
 
 from optuna.exceptions import TrialPruned
@@ -13,10 +15,13 @@ from optuna.trial import Trial, TrialState
 from optuna_pop.curves import CurveTrial
 from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
 from optuna_pop.experiment.workers import mark_interrupted, sign
+from optuna_pop.fingerprint import fingerprint
+from optuna_pop.ledger import REPRODUCIBLE_ATTR
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mlflow_runs import StudyRuns
+from optuna_pop.tracking.mlflow_trial import TrialRun
 from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.recipes import TrainingRecipe
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
@@ -33,6 +38,8 @@ class TrainingObjective:
         recipe: How.
         seed: Of every training's initialisation and data order.
         runs: MLflow runs of the study; None leaves it out.
+        checkpoints: Folder for the state of trainings that are not finished, so that whoever
+            trains the same architecture after an interruption goes on; None keeps none.
         on_start: Told the architecture in words.
         on_step: Told each training's steps done and steps in all.
     """
@@ -43,6 +50,7 @@ class TrainingObjective:
     recipe: TrainingRecipe
     seed: int = 0
     runs: StudyRuns | None = None
+    checkpoints: Path | None = None
     on_start: Callable[[str], None] | None = None
     on_step: OnProgress | None = None
 
@@ -59,6 +67,8 @@ class TrainingObjective:
             raise
         except (RuntimeError, MemoryError) as error:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
+            if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+                trial.set_user_attr(REPRODUCIBLE_ATTR, True)
             raise
 
     def _run(self, trial: CurveTrial) -> tuple[float, ...]:
@@ -69,37 +79,53 @@ class TrainingObjective:
             self.on_start(str(architecture))
         run = self.runs.trial(trial) if self.runs else None
 
-        def on_epoch(epoch: int, metrics: EpochMetrics) -> None:
-            if run:
-                run.log_epoch(epoch, asdict(metrics))
-            if math.isnan(metrics.accuracy) or epoch == self.recipe.epochs:
-                return  # failed, or done: nothing to save any more
-            trial.report(metrics.accuracy, epoch)
-            if trial.should_prune():
-                raise TrialPruned
-
         state, metrics = TrialState.FAIL, _named(latencies)
+        state_file = self._state_file(trial)
         try:
             result = train(
                 blocks,
                 self.data,
                 self.recipe,
                 seed=self.seed,
-                on_epoch=on_epoch,
+                on_epoch=partial(self._after_epoch, trial, run),
                 progress=self.on_step,
+                checkpoint=state_file,
             )
             metrics |= _sizes(result)
             for name, value in metrics.items():
                 trial.set_user_attr(name, value)
-            if not math.isnan(result.accuracy):
+            if math.isnan(result.accuracy):
+                trial.set_user_attr(REPRODUCIBLE_ATTR, True)
+            else:
                 state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
         except TrialPruned:
             state = TrialState.PRUNED
+            if state_file is not None:
+                state_file.unlink(missing_ok=True)
             raise
         finally:
             if run:
                 run.finish(state, metrics, reason=self._reason(trial))
         return result.accuracy, *latencies
+
+    def _after_epoch(
+        self, trial: CurveTrial, run: TrialRun | None, epoch: int, metrics: EpochMetrics
+    ) -> None:
+        """Log and report an epoch; end the training if the study's pruner wants it."""
+        if run:
+            run.log_epoch(epoch, asdict(metrics))
+        if math.isnan(metrics.accuracy) or epoch == self.recipe.epochs:
+            return  # failed, or done: nothing to save any more
+        trial.report(metrics.accuracy, epoch)
+        if trial.should_prune():
+            raise TrialPruned
+
+    def _state_file(self, trial: CurveTrial) -> Path | None:
+        """One file for an architecture of a study, whichever trial trains it."""
+        if self.checkpoints is None:
+            return None
+        name = fingerprint({"study": trial.study.study_name, "params": trial.params})
+        return self.checkpoints / f"{name}.pt"
 
     def _reason(self, trial: CurveTrial) -> str | None:
         """Why the study's pruner ended a trial, if it did."""

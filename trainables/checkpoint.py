@@ -1,0 +1,100 @@
+"""A training's state on disk, so that another process can go on with it."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from optuna_pop.errors import needs_extra
+from optuna_pop.files import write_whole
+
+with needs_extra("train"):
+    import torch
+    from torch import nn
+
+
+class CheckpointFile:
+    """The state after a training's last whole epoch: network, optimiser, curve, random numbers.
+
+    It is replaced as a whole, so that whoever dies while writing leaves the one before. No code is
+    ever loaded from it, only tensors and numbers.
+
+    Args:
+        path: Where it is kept; its folder is made.
+        identity: What is trained, and how. The state of anything else is not gone on with.
+    """
+
+    def __init__(self, path: Path, identity: str) -> None:
+        self.path = path
+        self._identity = identity
+
+    def store(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+        curve: Sequence[Sequence[float]],
+    ) -> None:
+        """Write the state.
+
+        Args:
+            network: That is trained.
+            optimizer: Its optimiser.
+            generator: Of the order of samples.
+            curve: The numbers of each epoch behind.
+
+        Raises:
+            StorageError: if it cannot be written.
+        """
+        content = io.BytesIO()
+        torch.save(
+            {
+                "identity": self._identity,
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "generator": generator.get_state(),
+                "curve": [list(numbers) for numbers in curve],
+            },
+            content,
+        )
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(self.path, content.getvalue())
+
+    def restore(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        generator: torch.Generator,
+    ) -> list[list[float]]:
+        """Take the state up.
+
+        Returns:
+            The numbers of each epoch behind; none where there is no state, or
+            one that is damaged or of another training, of which a warning says so.
+        """
+        if not self.path.exists():
+            return []
+        untouched = {name: value.clone() for name, value in network.state_dict().items()}
+        try:
+            state: dict[str, Any] = torch.load(self.path, weights_only=True)
+            if state["identity"] != self._identity:
+                raise ValueError("it is of another architecture, recipe, data set or seed")
+            network.load_state_dict(state["network"])
+            optimizer.load_state_dict(state["optimizer"])
+            generator.set_state(state["generator"])
+        except Exception as error:  # whatever a damaged file makes of itself
+            network.load_state_dict(untouched)
+            warnings.warn(
+                f"checkpoint {self.path} is not used, the training begins anew: {error}",
+                stacklevel=2,
+            )
+            return []
+        curve: list[list[float]] = state["curve"]
+        return curve
+
+    def remove(self) -> None:
+        """Delete the state, if there is one."""
+        self.path.unlink(missing_ok=True)
