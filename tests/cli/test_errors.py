@@ -34,19 +34,25 @@ def refused(result: tuple[int, str, str], *words: str) -> None:
         (["--recipe", "none"], ["'none'", "digits-demo"]),
         (["--cost-range", "5:1"], ["(5.0, 1.0)", "T_min must not exceed T_max"]),
         (["--cost-range", "five"], ["'five'", "e.g. 1:5"]),
-        (["--cost-range", "100:200"], ["100.0", "ranges from"]),
+        (["--cost-range", "100:200"], ["between 100 and 200", "ranges from"]),
         (["--tolerance", "-1"], ["-1.0", "at least 0"]),
         (["--storage", "nonsense"], ["nonsense", "sqlite:///"]),
         (["--storage", "sqlite:///:memory:"], ["outlive", "name a file"]),
         (["--storage", "postgresql+psycopg://u:secret@127.0.0.1:1/x"], ["u:***@127.0.0.1", "runs"]),
         (["--trials", "0"], ["--trials"]),
-        (["--engine", "abacus", "--table", "new.json"], ["'abacus'", "onnxruntime"]),
+        (["--table", "new.json"], ["new.json", "several tables", "optuna-pop profile"]),
+        (["--cost-range", "1:2", "--cost-range", "1:2"], ["bounds of 2 costs", "there are 1"]),
     ],
 )
 def test_search_refuses(folder: Path, run: Run, arguments: list[str], words: list[str]) -> None:
     result = run(*SEARCH, *arguments)
     refused(result, *words)
     assert "secret" not in result[2]
+
+
+def test_search_refuses_an_unknown_engine(folder: Path, run: Run) -> None:
+    words = ("search", "--space", "space.json", "--table", "new.json", "--engine", "abacus")
+    refused(run(*words), "'abacus'", "onnxruntime")
 
 
 @pytest.mark.parametrize(

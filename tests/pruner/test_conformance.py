@@ -14,6 +14,7 @@ from optuna.pruners import (
     ThresholdPruner,
 )
 from optuna.samplers import BaseSampler, TPESampler
+from optuna.storages import BaseStorage, InMemoryStorage
 
 from optuna_pop import OrderedSpace, POPPruner, POPSampler
 from optuna_pop.testing.pytest_pruners import DEPTHS, WIDTHS, PrunerTestCase
@@ -37,6 +38,10 @@ class TestPOPPruner(PrunerTestCase):
 
 class TestPOPPrunerBesideTPE(PrunerTestCase):
     @pytest.fixture
+    def storage(self) -> BaseStorage:
+        return InMemoryStorage()
+
+    @pytest.fixture
     def pruner(self) -> Callable[[], BasePruner]:
         return lambda: POPPruner(sampler(), least_curves=2)  # type: ignore[arg-type]
 
@@ -49,6 +54,10 @@ class TestPOPPrunerBesideTPE(PrunerTestCase):
 @pytest.mark.filterwarnings("ignore:All-NaN:RuntimeWarning")  # NumPy's, in the median of NaN
 class TestOptunasPruners(PrunerTestCase):
     steadfast = False  # successive halving counts how often it was asked
+
+    @pytest.fixture
+    def storage(self) -> BaseStorage:
+        return InMemoryStorage()  # other storages are the wrapper's matter, see TestPOPPruner
 
     @pytest.fixture(
         params=[

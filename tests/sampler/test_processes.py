@@ -140,6 +140,7 @@ def test_a_later_process_of_the_same_number_is_another() -> None:
 
 
 @pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")
+@pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed:UserWarning")
 def test_stale_heartbeat_frees_what_was_held_elsewhere() -> None:
     with postgres.server() as url:
         storage = optuna.storages.RDBStorage(url, heartbeat_interval=1, grace_period=1)
