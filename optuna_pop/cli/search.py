@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import optuna
 import typer
-from optuna.pruners import NopPruner
-from optuna.trial import TrialState
 
-from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
-from optuna_pop.cli import boundary, profile
+from optuna_pop.cli import boundary, profile, running
 from optuna_pop.cli.options import (
     DEFAULT_ENGINE,
     DEFAULT_STORAGE,
@@ -23,18 +17,15 @@ from optuna_pop.cli.options import (
     StorageOption,
     console,
 )
-from optuna_pop.cli.progress import SearchProgress
 from optuna_pop.errors import CostError, DataError, InputError, TableError
-from optuna_pop.experiment import identity, storage, workers
+from optuna_pop.experiment import identity, storage
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
-from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
 
-INTERRUPTED = 130  # what a shell reports of a command that Ctrl-C ended
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
     "--trials 20 --storage sqlite:///study.db --study demo"
@@ -94,20 +85,19 @@ def command(
         float | None,
         typer.Option(help="Stop when the best candidate is expected to add less, in points."),
     ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes on this machine that train at the same time.")
+    ] = 1,
     seed: SeedOption = 0,
 ) -> None:
     """Search a space: choose, train and track architectures, and keep the boundary.
 
     The study resumes when it exists. It is refused when space, table or data are not its own.
     """
-    from optuna_pop.experiment.objective import TrainingObjective
-    from optuna_pop.tracking.mlflow_runs import StudyRuns
     from optuna_pop.trainables import recipes
     from optuna_pop.trainables.data import DATA_SETS
 
-    # The bars and lines of this command say what their logs would repeat.
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when it is imported
+    running.quiet()
     found = load_space(space)
     if not isinstance(found, BackboneSpace):
         raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
@@ -129,7 +119,7 @@ def command(
         storage_url,
         study,
         sampler,
-        POPPruner(warmup_steps=1) if prune else NopPruner(),
+        running.pruner(prune=prune),
         costs=len(latencies),
     )
     identity.bind(
@@ -139,7 +129,18 @@ def command(
         data={"fingerprint": images.fingerprint(), "name": data, **images.spec()},
         recipe=_described(recipe, how.spec()),
     )
-    identity.remember_settings(opened, cost_range=bounds, tolerance=tolerance)
+    identity.remember_settings(
+        opened,
+        cost_range=bounds,
+        tolerance=tolerance,
+        selection=selection.value,
+        prune=prune,
+        seed=seed,
+        trials=trials,
+        patience=patience,
+        stop_gain=stop_gain,
+        checkpoints=str((checkpoints or Path(f"{study}.checkpoints")).absolute()),
+    )
     describe_study(
         opened,
         metrics=latency_metrics([table.conditions.device.name for table in latencies]),
@@ -151,76 +152,10 @@ def command(
             "recipe": recipe,
         },
     )
-    objective = TrainingObjective(
-        found,
-        latencies,
-        images,
-        how,
-        seed,
-        StudyRuns(opened),
-        checkpoints or Path(f"{study}.checkpoints"),
-    )
-    stops: list[Any] = [StopWhenBoundaryUnchanged(patience)] if patience else []
-    if stop_gain is not None:
-        stops.append(StopWhenGainBelow(sampler, stop_gain))
-    _run(opened, objective, sampler, trials, stops)
+    with running.helpers(storage_url, study, workers - 1):
+        running.run(opened, sampler)
     boundary.report(opened, sampler)
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
-
-
-def _run(
-    study: optuna.Study,
-    objective: Any,
-    sampler: POPSampler[Any],
-    trials: int,
-    stops: list[Any],
-) -> None:
-    recovered = workers.recover(study)
-    if recovered:
-        console().print(f"Enqueued again, as their process had died: trials {recovered}")
-        objective.runs.close_orphans()
-    done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
-    if done:
-        console().print(f"Resuming study {study.study_name!r}: {done} of {trials} trainings done.")
-    if done >= trials or sampler.is_exhausted(study):
-        return
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with SearchProgress(study, done, trials) as progress:
-        objective.on_start, objective.on_step = progress.started, progress.step
-        try:
-            study.optimize(
-                objective,
-                callbacks=[
-                    progress.finished,
-                    # The total counts completed trainings, whoever did them.
-                    optuna.study.MaxTrialsCallback(trials, states=(TrialState.COMPLETE,)),
-                    _StopWhenOnlyFailing(),
-                    *stops,
-                ],
-                catch=(RuntimeError, MemoryError),
-            )
-        except KeyboardInterrupt:
-            workers.requeue_interrupted(study)
-            typer.echo("optuna-pop: stopped; the same command resumes.", err=True)
-            raise typer.Exit(INTERRUPTED) from None
-        finally:
-            objective.runs.finish()
-
-
-class _StopWhenOnlyFailing:
-    """Ends a search whose last trainings all failed: something is wrong beyond one network."""
-
-    LIMIT = 5
-
-    def __call__(self, study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        ended = [t for t in study.get_trials(deepcopy=False) if t.state.is_finished()]
-        last = sorted(ended, key=lambda t: t.number)[-self.LIMIT :]
-        if len(last) == self.LIMIT and all(t.state == TrialState.FAIL for t in last):
-            study.stop()
-            console().print(
-                f"Stopping: the last {self.LIMIT} trainings failed, trial {trial.number} with "
-                f"{trial.user_attrs.get(identity.ERROR_ATTR, 'an accuracy of NaN')}"
-            )
 
 
 def _check_fit(space: BackboneSpace, name: str, data: Any) -> None:

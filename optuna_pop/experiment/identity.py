@@ -80,14 +80,47 @@ def describe_tables(tables: Sequence[LatencyTable]) -> dict[str, Any]:
 
 
 def remember_settings(
-    study: Study, *, cost_range: Sequence[Range] | None, tolerance: float | None
+    study: Study, *, cost_range: Sequence[Range] | None, tolerance: float | None, **others: Any
 ) -> None:
-    """Write down how the sampler was last set; these may change from one run to the next."""
+    """Write down how the search was last set; these may change from one run to the next."""
     bounds = None
     if cost_range is not None:  # JSON has no infinity
         bounds = [[bound if isfinite(bound) else None for bound in pair] for pair in cost_range]
-    settings = {"cost_range": bounds, "tolerance": tolerance}
+    settings = {"cost_range": bounds, "tolerance": tolerance, **others}
     study.set_user_attr(_PREFIX + "settings", settings)
+
+
+def settings_of(study: Study) -> dict[str, Any]:
+    """Return how the search was last set.
+
+    Raises:
+        StudyError: if the study does not say.
+    """
+    return part_of(study, "settings")
+
+
+def part_of(study: Study, name: str) -> dict[str, Any]:
+    """Return one of the parts that a study was bound to.
+
+    Raises:
+        StudyError: if the study does not hold it.
+    """
+    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
+    if part is None:
+        raise StudyError(
+            f"study {study.study_name!r} does not say which {name} it has: begin it with "
+            "`optuna-pop search`"
+        )
+    return part
+
+
+def tables_of(study: Study) -> list[LatencyTable]:
+    """Rebuild the latency tables a study was made with.
+
+    Raises:
+        StudyError: if the study does not hold them.
+    """
+    return [LatencyTable.model_validate(table) for table in part_of(study, "table")[_CONTENT]]
 
 
 def space_of(study: Study) -> Space[Any] | None:
@@ -111,6 +144,7 @@ def sampler_of(study: Study) -> POPSampler[Any] | None:
             cost=[LatencyTable.model_validate(table) for table in tables],
             cost_range=None if bounds is None else [_bounds(*pair) for pair in bounds],
             tolerance=settings["tolerance"],
+            selection=settings["selection"],
         )
     except (OptunaPopError, ValueError) as error:
         raise StudyError(

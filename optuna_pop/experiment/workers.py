@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
@@ -30,10 +31,14 @@ def recover(study: Study) -> list[int]:
     """
     found = []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if _is_orphan(trial):
+        if not _is_orphan(trial):
+            continue
+        try:
             study.tell(trial.number, state=TrialState.FAIL)
-            requeue(study, trial)
-            found.append(trial.number)
+        except (ValueError, UpdateFinishedTrialError):
+            continue  # another worker was faster, and enqueues it
+        requeue(study, trial)
+        found.append(trial.number)
     return found
 
 
@@ -50,9 +55,11 @@ def mark_interrupted(trial: Trial) -> None:
 
 def requeue_interrupted(study: Study) -> None:
     """Enqueue again what Ctrl-C or SIGTERM stopped in this process."""
+    me = asdict(this_process())
     retried = {trial.user_attrs.get(RETRY_ATTR) for trial in study.get_trials(deepcopy=False)}
     for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if trial.user_attrs.get(INTERRUPTED_ATTR) and trial.number not in retried:
+        mine = trial.user_attrs.get(OWNER_ATTR) == me
+        if mine and trial.user_attrs.get(INTERRUPTED_ATTR) and trial.number not in retried:
             requeue(study, trial)
 
 

@@ -1,0 +1,77 @@
+"""The objective of a study, put together from what the study carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from optuna.study import Study
+
+from optuna_pop.errors import OptunaPopError, StudyError
+from optuna_pop.experiment import identity
+from optuna_pop.experiment.objective import TrainingObjective
+from optuna_pop.fingerprint import fingerprint
+from optuna_pop.tracking.mlflow_runs import StudyRuns
+from optuna_pop.trainables.data import DATA_SETS, DataSet
+from optuna_pop.trainables.recipes import TrainingRecipe
+
+
+def objective_of(study: Study) -> tuple[TrainingObjective, StudyRuns]:
+    """Put a study's objective together, and its MLflow runs.
+
+    Raises:
+        StudyError: if the study does not hold all of it, or this installation's code or data are
+            not those that it was made with. The study is left untouched.
+    """
+    space = identity.space_of(study)
+    if space is None:
+        raise StudyError(f"study {study.study_name!r} does not say what it searches")
+    settings = identity.settings_of(study)
+    runs = StudyRuns(study)
+    objective = TrainingObjective(
+        space,
+        identity.tables_of(study),
+        _data(study),
+        _recipe(study),
+        settings["seed"],
+        runs,
+        Path(settings["checkpoints"]),
+    )
+    return objective, runs
+
+
+def _data(study: Study) -> DataSet:
+    part = identity.part_of(study, "data")
+    try:
+        data = DATA_SETS[part["name"]]()
+        found = data.fingerprint()
+    except OptunaPopError as error:
+        raise StudyError(
+            f"study {study.study_name!r} trains on data {part['name']!r}, which this machine "
+            f"cannot provide: {error}"
+        ) from error
+    if found != part["fingerprint"]:
+        raise StudyError(
+            f"study {study.study_name!r} trains on data {part['name']!r} of another content: "
+            f"{part['fingerprint']} there, {found} here; bring the same data and the same versions "
+            "of optuna-pop and of the libraries that make it"
+        )
+    return data
+
+
+def _recipe(study: Study) -> TrainingRecipe:
+    part = identity.part_of(study, "recipe")
+    spec: dict[str, Any] = {k: v for k, v in part.items() if k not in ("fingerprint", "name")}
+    try:
+        recipe = TrainingRecipe(**spec)
+    except (TypeError, OptunaPopError) as error:
+        raise StudyError(
+            f"study {study.study_name!r} was made with a recipe that this optuna-pop cannot read "
+            f"({error}): install the version that made it"
+        ) from error
+    if fingerprint(recipe.spec()) != part["fingerprint"]:
+        raise StudyError(
+            f"study {study.study_name!r} was made with recipe {part['name']!r} of another "
+            "optuna-pop: install the version that made it"
+        )
+    return recipe

@@ -1,0 +1,99 @@
+"""Several processes on one search: all they need is the study."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from optuna_pop.experiment import identity
+from tests.cli.test_search import SEARCH, architectures, opened
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+def begin(folder: Path, *words: str) -> subprocess.Popen[str]:
+    mlflow = f"sqlite:///{folder}/mlflow.db"
+    return subprocess.Popen(
+        [sys.executable, "-m", "optuna_pop.cli", *words],
+        cwd=folder,
+        text=True,
+        env={**os.environ, "MLFLOW_TRACKING_URI": mlflow},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
+def owners(study: optuna.Study) -> set[int]:
+    done = study.get_trials(states=(TrialState.COMPLETE,))
+    return {trial.user_attrs["optuna_pop:owner"]["pid"] for trial in done}
+
+
+def test_workers_of_one_command_share_a_search(folder: Path) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    search = begin(folder, *SEARCH, "--storage", url, "--trials", "6", "--workers", "2")
+    out, err = search.communicate(timeout=400)
+    assert search.returncode == 0, err
+    assert "Boundary of study" in out
+    with opened(folder) as study:
+        complete = study.get_trials(states=(TrialState.COMPLETE,))
+        assert len(complete) == 6
+        assert len(owners(study)) == 2
+        assert len(set(architectures(study))) == len(study.trials)
+        assert not study.get_trials(states=(TrialState.RUNNING, TrialState.FAIL))
+
+
+def test_worker_elsewhere_needs_only_storage_and_name(folder: Path, run: Run) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    assert run(*SEARCH, "--storage", url, "--trials", "1")[0] == 0
+    with opened(folder) as study:
+        settings = identity.settings_of(study)
+        study.set_user_attr("optuna_pop:settings", {**settings, "trials": 3})
+    elsewhere = folder / "elsewhere"
+    elsewhere.mkdir()
+    worker = begin(elsewhere, "worker", "--storage", url, "--study", "pop")
+    _, err = worker.communicate(timeout=300)
+    assert worker.returncode == 0, err
+    with opened(folder) as study:
+        assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
+        assert len(owners(study)) == 2
+        assert len(set(architectures(study))) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("data", {"fingerprint": "0" * 16}, "of another content"),
+        ("data", {"name": "imagenot"}, "cannot provide"),
+        ("recipe", {"epochs": 3}, "another optuna-pop"),
+        ("recipe", {"momentums": 3}, "cannot read"),
+    ],
+)
+def test_worker_that_cannot_serve_says_why_and_leaves_the_study(
+    folder: Path, run: Run, part: str, change: dict[str, object], message: str
+) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    assert run(*SEARCH, "--storage", url, "--trials", "1")[0] == 0
+    with opened(folder) as study:
+        study.set_user_attr(f"optuna_pop:{part}", {**identity.part_of(study, part), **change})
+        before = dict(study.user_attrs)
+    code, _, err = run("worker", "--storage", url)
+    assert code == 2
+    assert message in err
+    with opened(folder) as study:
+        assert len(study.trials) == 1
+        assert study.user_attrs == before
+
+
+def test_worker_needs_a_search_to_join(folder: Path, run: Run) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    optuna.create_study(study_name="pop", storage=url, directions=["maximize", "minimize"])
+    code, _, err = run("worker", "--storage", url)
+    assert code == 2
+    assert "begin it with `optuna-pop search`" in err
