@@ -103,6 +103,7 @@ def draw(results: list[dict[str, Any]]) -> Figure:
 
 def main(
     table: Annotated[list[Path], typer.Option(help="NAME.csv.gz with NAME.json beside it.")],
+    more: Annotated[list[Path] | None, typer.Argument(help="Further tables.")] = None,
     samplers: Annotated[str, typer.Option(help="Names, separated by commas.")] = (
         "pop,uniform,random,tpe,nsga2"
     ),
@@ -122,7 +123,7 @@ def main(
         if name not in SAMPLERS:
             raise UnknownNameError("sampler", name, list(SAMPLERS))
     results = []
-    for path in table:
+    for path in [*table, *(more or [])]:
         if not path.exists():
             print(f"skipped: there is no table {path}")
             continue

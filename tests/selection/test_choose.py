@@ -156,6 +156,27 @@ def test_resumed_search_knows_what_the_first_one_learnt() -> None:
     assert fresh.certificate(study).trained == 30
 
 
+def test_failed_trials_do_not_lead_the_search_astray() -> None:
+    """Every third training fails; what is left is searched as well as if it had not."""
+    sampler: POPSampler[object] = POPSampler(SPACE, cost=COSTS[:, 0], seed=0)  # type: ignore[arg-type]
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        row = SPACE.row(SPACE.suggest(trial))
+        if trial.number % 3 == 2:
+            raise RuntimeError("the machine went away")
+        if trial.number % 9 == 1:
+            return float("nan"), float(COSTS[row, 0])
+        return float(TRUTH[row]), float(COSTS[row, 0])
+
+    study.optimize(objective, n_trials=50, catch=(RuntimeError,))
+    complete = study.get_trials(states=(optuna.trial.TrialState.COMPLETE,))
+    rows = [SPACE.row(SPACE.from_params(trial.params)) for trial in complete]
+    assert 25 < len(rows) < 34
+    assert len(set(rows)) == len(rows)
+    assert gap(rows) < 1.0
+
+
 def test_search_stops_when_little_is_left_to_gain() -> None:
     sampler: POPSampler[object] = POPSampler(SPACE, cost=COSTS[:, 0], seed=0)  # type: ignore[arg-type]
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
