@@ -50,6 +50,10 @@ class StorageError(OptunaPopError):
     """A storage cannot be reached or written."""
 
 
+class TrackingError(StorageError):
+    """MLflow cannot be reached or written."""
+
+
 class DataError(InputError):
     """A data set is missing, damaged or does not fit the space."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from optuna_pop.cli import boundary, profile, search, worker
+from optuna_pop.cli import boundary, profile, proxy, search, worker
 
 app = typer.Typer(
     help="The best speed/accuracy boundary of a network family, on your own device.",
@@ -16,4 +16,5 @@ app = typer.Typer(
 app.command("profile", epilog=profile.EXAMPLE)(profile.command)
 app.command("search", epilog=search.EXAMPLE)(search.command)
 app.command("worker", epilog=worker.EXAMPLE)(worker.command)
+app.command("proxy", epilog=proxy.EXAMPLE)(proxy.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)

@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import optuna
 import typer
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import BasePruner, NopPruner
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
 from optuna_pop.cli.options import console
 from optuna_pop.cli.progress import SearchProgress
+from optuna_pop.errors import StorageError
 from optuna_pop.experiment import identity, workers
 from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler
 
 INTERRUPTED = 130  # what a shell reports of a command that Ctrl-C ended
 
+Callback = Callable[[optuna.Study, FrozenTrial], None]
 
-def quiet() -> None:
-    """Leave it to bars and lines to say what the libraries' logs would repeat."""
+
+def prepare() -> None:
+    """Set the libraries for a long run that shows its own progress."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")  # read when it is imported
+    # Else a training would stand still for minutes when a tracking server is away: what could not
+    # be logged is logged later.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
 
 
 def pruner(*, prune: bool) -> BasePruner:
@@ -36,53 +42,51 @@ def pruner(*, prune: bool) -> BasePruner:
     return POPPruner(warmup_steps=1) if prune else NopPruner()
 
 
-@contextmanager
-def helpers(storage_url: str, study: str, count: int) -> Iterator[None]:
-    """Have further processes of this machine work on a study inside the block, until they end.
-
-    They end with the search; if the block is left by an error or Ctrl-C they are told to stop, and
-    put back what they trained.
-    """
-    words = [sys.executable, "-m", "optuna_pop.cli", "worker", "--study", study]
-    # By the environment, as a password in an argument could be read by every user.
-    environment = {**os.environ, STORAGE_VARIABLE: storage_url}
-    processes = [subprocess.Popen(words, env=environment) for _ in range(count)]
-    try:
-        yield
-    except BaseException:
-        for process in processes:
-            process.terminate()
-        raise
-    finally:
-        for process in processes:
-            process.wait()
-
-
-STORAGE_VARIABLE = "OPTUNA_POP_STORAGE"
-"""Environment variable that names the study's database."""
-
-
-def run(study: optuna.Study, sampler: POPSampler[Any]) -> None:
+def run(
+    study: optuna.Study,
+    sampler: POPSampler[Any],
+    *,
+    outage_limit_s: float,
+    leads: bool = False,
+    processes: int = 1,
+    trainings: int | None = None,
+) -> bool:
     """Train what is still to be trained of a study, as its settings say.
+
+    Args:
+        study: Begun by ``optuna-pop search``.
+        sampler: Of the study.
+        outage_limit_s: How long a database or MLflow may be away.
+        leads: Whether to write to MLflow what earlier processes could not.
+        processes: That train one network together.
+        trainings: After so many this process ends; None for as many as there are.
+
+    Returns:
+        Whether the search is over before it holds all trainings that it may: nothing is left to
+        train, or a rule of the study or failures ended it.
 
     Raises:
         StudyError: if this installation cannot serve the study.
+        StorageError: if the database or MLflow was away for longer than the limit.
     """
     from optuna_pop.experiment.assembly import objective_of
 
-    objective, runs = objective_of(study)
+    objective, mirror = objective_of(study, outage_limit_s=outage_limit_s)
+    objective.processes = processes
     settings = identity.settings_of(study)
     trials = int(settings["trials"])
-    recovered = workers.recover(study)
-    if recovered:
-        console().print(f"Enqueued again, as their process had died: trials {recovered}")
-        runs.close_orphans()
-    done = len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    recover(study)
+    if leads and (written := mirror.catch_up()):
+        console().print(f"Written to MLflow, which lacked them: trials {written}")
+    done = completed(study)
     if done:
         console().print(f"Resuming study {study.study_name!r}: {done} of {trials} trainings done.")
-    if done >= trials or sampler.is_exhausted(study):
-        return
-    stops: list[Any] = [StopWhenEnough(trials), StopWhenOnlyFailing()]
+    if done >= trials:
+        return False
+    if sampler.is_exhausted(study):
+        return True
+    enough = StopWhenEnough(trials)
+    stops: list[Any] = [enough, StopWhenOnlyFailing(), lambda *_: recover(study)]
     if settings["patience"]:
         stops.append(StopWhenBoundaryUnchanged(settings["patience"]))
     if settings["stop_gain"] is not None:
@@ -91,17 +95,66 @@ def run(study: optuna.Study, sampler: POPSampler[Any]) -> None:
     with SearchProgress(study, done, trials) as progress:
         objective.on_start, objective.on_step = progress.started, progress.step
         try:
-            study.optimize(
-                objective,
-                callbacks=[progress.finished, *stops],
-                catch=(RuntimeError, MemoryError),
-            )
+            _optimize(study, objective, [progress.finished, *stops], trainings)
         except KeyboardInterrupt:
             workers.requeue_interrupted(study)
+            with contextlib.suppress(StorageError):
+                mirror.finish(patient=False)
             typer.echo("optuna-pop: stopped; the same command resumes.", err=True)
             raise typer.Exit(INTERRUPTED) from None
-        finally:
-            runs.finish()
+        except StorageError:
+            with contextlib.suppress(StorageError):  # where there is no room any more, say
+                workers.requeue_interrupted(study)
+            with contextlib.suppress(StorageError):
+                mirror.finish(patient=False)
+            raise
+        mirror.finish()
+    return study._stop_flag and not enough.reached
+
+
+def recover(study: optuna.Study) -> workers.Recovered:
+    """Take up what dead workers of this host left behind, and say so."""
+    found = workers.recover(study)
+    if found.again:
+        console().print(
+            f"Enqueued again, as their process had died: trials {[*found.again]}", markup=False
+        )
+    if found.given_up:
+        console().print(
+            f"Given up, as their workers died again and again: trials {[*found.given_up]}",
+            markup=False,
+        )
+    return found
+
+
+def completed(study: optuna.Study) -> int:
+    """Number of completed trainings."""
+    return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+
+
+def _optimize(
+    study: optuna.Study, objective: Any, callbacks: Sequence[Callback], trainings: int | None
+) -> None:
+    """Run trials; a worker that was taken for dead loses its trial, not its life."""
+    while True:
+        try:
+            study.optimize(
+                objective,
+                n_trials=trainings,
+                callbacks=callbacks,
+                catch=(RuntimeError, MemoryError),
+            )
+        except (UpdateFinishedTrialError, ValueError) as error:
+            if not isinstance(error, UpdateFinishedTrialError) and "Cannot tell a" not in str(
+                error
+            ):
+                raise
+            console().print(
+                "This worker was silent for so long that its training was given to another: "
+                "going on with the next."
+            )
+        else:
+            return
 
 
 class StopWhenEnough:
@@ -113,11 +166,13 @@ class StopWhenEnough:
 
     def __init__(self, trials: int) -> None:
         self.trials = trials
+        self.reached = False
 
     def __call__(self, study: optuna.Study, _: optuna.trial.FrozenTrial) -> None:
         """Stop the study if enough is done or under way."""
         states = (TrialState.COMPLETE, TrialState.RUNNING)
         if len(study.get_trials(deepcopy=False, states=states)) >= self.trials:
+            self.reached = True
             study.stop()
 
 

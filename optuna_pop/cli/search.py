@@ -6,12 +6,17 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
+import optuna
 import typer
 
-from optuna_pop.cli import boundary, profile, running
+from optuna_pop.cli import boundary, profile, ray_tasks, running
+from optuna_pop.cli.helpers import Helpers
 from optuna_pop.cli.options import (
     DEFAULT_ENGINE,
+    DEFAULT_OUTAGE_LIMIT,
     DEFAULT_STORAGE,
+    OutageOption,
+    ProcessesOption,
     SeedOption,
     SpaceOption,
     StorageOption,
@@ -19,12 +24,16 @@ from optuna_pop.cli.options import (
 )
 from optuna_pop.errors import CostError, DataError, InputError, TableError
 from optuna_pop.experiment import identity, storage
+from optuna_pop.experiment.workers import RETRIES
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
+from optuna_pop.tracking.mirror import StudyMirror
+from optuna_pop.tracking.mlflow_runs import StudyRuns
+from optuna_pop.tracking.mlflow_server import shared_tracking_uri
 
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
@@ -88,6 +97,21 @@ def command(
     workers: Annotated[
         int, typer.Option(min=1, help="Processes on this machine that train at the same time.")
     ] = 1,
+    processes_per_trial: ProcessesOption = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            help="Train as tasks of a Ray cluster: its address, or `auto` for the one of this "
+            "machine, which is made if there is none."
+        ),
+    ] = None,
+    gpus_per_trial: Annotated[
+        float, typer.Option(min=0, help="GPUs that Ray sets aside for one training; 0.5 shares.")
+    ] = 0.0,
+    retries: Annotated[
+        int, typer.Option(min=0, help="How often a training begins again after its worker died.")
+    ] = RETRIES,
+    outage_limit: OutageOption = DEFAULT_OUTAGE_LIMIT,
     seed: SeedOption = 0,
 ) -> None:
     """Search a space: choose, train and track architectures, and keep the boundary.
@@ -97,7 +121,11 @@ def command(
     from optuna_pop.trainables import recipes
     from optuna_pop.trainables.data import DATA_SETS
 
-    running.quiet()
+    running.prepare()
+    if ray is not None and workers > 1:
+        raise InputError("give --ray or --workers: a Ray cluster decides itself how many train")
+    if gpus_per_trial and ray is None:
+        raise InputError("--gpus-per-trial is for Ray: give --ray auto, too")
     found = load_space(space)
     if not isinstance(found, BackboneSpace):
         raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
@@ -121,6 +149,7 @@ def command(
         sampler,
         running.pruner(prune=prune),
         costs=len(latencies),
+        outage_limit_s=outage_limit,
     )
     identity.bind(
         opened,
@@ -139,6 +168,7 @@ def command(
         trials=trials,
         patience=patience,
         stop_gain=stop_gain,
+        retries=retries,
         checkpoints=str((checkpoints or Path(f"{study}.checkpoints")).absolute()),
     )
     describe_study(
@@ -152,10 +182,31 @@ def command(
             "recipe": recipe,
         },
     )
-    with running.helpers(storage_url, study, workers - 1):
-        running.run(opened, sampler)
+    if ray is not None:
+        processes = max(processes_per_trial, int(gpus_per_trial))
+        where = storage.shared_url(storage_url), shared_tracking_uri()
+        task = ray_tasks.Task(where[0], study, where[1], outage_limit, processes)
+        ray_tasks.search(task, ray, gpus_per_trial, trials)
+        StudyMirror(opened, StudyRuns(opened), outage_limit).catch_up()
+    else:
+        _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
     boundary.report(opened, sampler)
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
+
+
+def _train(
+    study: optuna.Study,
+    sampler: POPSampler[Any],
+    storage_url: str,
+    workers: int,
+    processes: int,
+    outage_limit: float,
+) -> None:
+    """Train on this machine; what a worker leaves that dies at the very end is done here, too."""
+    with Helpers(storage_url, study.study_name, workers - 1, processes, outage_limit):
+        running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
+    while workers > 1 and running.recover(study).again:
+        running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
 
 
 def _check_fit(space: BackboneSpace, name: str, data: Any) -> None:

@@ -9,15 +9,23 @@ from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError, StudyError
 from optuna_pop.experiment import identity
+from optuna_pop.experiment.durable import OUTAGE_LIMIT_S
 from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.fingerprint import fingerprint
+from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.trainables.data import DATA_SETS, DataSet
 from optuna_pop.trainables.recipes import TrainingRecipe
 
 
-def objective_of(study: Study) -> tuple[TrainingObjective, StudyRuns]:
+def objective_of(
+    study: Study, *, outage_limit_s: float = OUTAGE_LIMIT_S
+) -> tuple[TrainingObjective, StudyMirror]:
     """Put a study's objective together, and its MLflow runs.
+
+    Args:
+        study: That ``optuna-pop search`` began.
+        outage_limit_s: How long MLflow may be away at the end, in seconds.
 
     Raises:
         StudyError: if the study does not hold all of it, or this installation's code or data are
@@ -27,17 +35,17 @@ def objective_of(study: Study) -> tuple[TrainingObjective, StudyRuns]:
     if space is None:
         raise StudyError(f"study {study.study_name!r} does not say what it searches")
     settings = identity.settings_of(study)
-    runs = StudyRuns(study)
+    mirror = StudyMirror(study, StudyRuns(study), outage_limit_s)
     objective = TrainingObjective(
         space,
         identity.tables_of(study),
         _data(study),
         _recipe(study),
         settings["seed"],
-        runs,
-        Path(settings["checkpoints"]),
+        mirror=mirror,
+        checkpoints=Path(settings["checkpoints"]),
     )
-    return objective, runs
+    return objective, mirror
 
 
 def _data(study: Study) -> DataSet:

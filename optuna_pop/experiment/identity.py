@@ -26,6 +26,9 @@ ERROR_ATTR = "error"
 """User attribute of a failed trial: what its training raised."""
 
 _PREFIX = "optuna_pop:"
+SETTINGS_ATTR = _PREFIX + "settings"
+"""User attribute of a study: how its search was last set."""
+
 _CONTENT = "content"  # the part of a part that is too long for a message
 _MENDS = {
     "space": "give the space it was made with",
@@ -87,7 +90,7 @@ def remember_settings(
     if cost_range is not None:  # JSON has no infinity
         bounds = [[bound if isfinite(bound) else None for bound in pair] for pair in cost_range]
     settings = {"cost_range": bounds, "tolerance": tolerance, **others}
-    study.set_user_attr(_PREFIX + "settings", settings)
+    study.set_user_attr(SETTINGS_ATTR, settings)
 
 
 def settings_of(study: Study) -> dict[str, Any]:
@@ -134,7 +137,7 @@ def space_of(study: Study) -> Space[Any] | None:
 def sampler_of(study: Study) -> POPSampler[Any] | None:
     """Rebuild the sampler that searched a study; None if the study does not hold enough."""
     space, tables = space_of(study), study.user_attrs.get(_PREFIX + "table", {}).get(_CONTENT)
-    settings = study.user_attrs.get(_PREFIX + "settings")
+    settings = study.user_attrs.get(SETTINGS_ATTR)
     if space is None or tables is None or settings is None:
         return None
     bounds = settings["cost_range"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from optuna.exceptions import TrialPruned
 from optuna.trial import Trial, TrialState
 
 from optuna_pop.curves import CurveTrial
+from optuna_pop.errors import StorageError
 from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
 from optuna_pop.experiment.workers import mark_interrupted, sign
 from optuna_pop.fingerprint import fingerprint
@@ -20,8 +22,7 @@ from optuna_pop.ledger import REPRODUCIBLE_ATTR
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
-from optuna_pop.tracking.mlflow_runs import StudyRuns
-from optuna_pop.tracking.mlflow_trial import TrialRun
+from optuna_pop.tracking.mirror import StudyMirror, TrialMirror
 from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.recipes import TrainingRecipe
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
@@ -37,7 +38,7 @@ class TrainingObjective:
         data: What to train on.
         recipe: How.
         seed: Of every training's initialisation and data order.
-        runs: MLflow runs of the study; None leaves it out.
+        mirror: MLflow runs of the study; None leaves it out.
         checkpoints: Folder for the state of trainings that are not finished, so that whoever
             trains the same architecture after an interruption goes on; None keeps none.
         on_start: Told the architecture in words.
@@ -49,7 +50,8 @@ class TrainingObjective:
     data: DataSet
     recipe: TrainingRecipe
     seed: int = 0
-    runs: StudyRuns | None = None
+    processes: int = 1
+    mirror: StudyMirror | None = None
     checkpoints: Path | None = None
     on_start: Callable[[str], None] | None = None
     on_step: OnProgress | None = None
@@ -65,6 +67,10 @@ class TrainingObjective:
         except KeyboardInterrupt:
             mark_interrupted(trial)
             raise
+        except StorageError:  # a full disk, say, which is not this network's doing
+            with contextlib.suppress(StorageError):
+                mark_interrupted(trial)
+            raise
         except (RuntimeError, MemoryError) as error:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
             if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
@@ -77,9 +83,11 @@ class TrainingObjective:
         latencies = [table.latency(blocks) for table in self.tables]
         if self.on_start:
             self.on_start(str(architecture))
-        run = self.runs.trial(trial) if self.runs else None
+        run = self.mirror.trial(trial) if self.mirror else None
 
         state, metrics = TrialState.FAIL, _named(latencies)
+        for name, value in metrics.items():
+            trial.set_user_attr(name, value)
         state_file = self._state_file(trial)
         try:
             result = train(
@@ -91,9 +99,9 @@ class TrainingObjective:
                 progress=self.on_step,
                 checkpoint=state_file,
             )
-            metrics |= _sizes(result)
-            for name, value in metrics.items():
+            for name, value in _sizes(result).items():
                 trial.set_user_attr(name, value)
+                metrics[name] = value
             if math.isnan(result.accuracy):
                 trial.set_user_attr(REPRODUCIBLE_ATTR, True)
             else:
@@ -105,11 +113,11 @@ class TrainingObjective:
             raise
         finally:
             if run:
-                run.finish(state, metrics, reason=self._reason(trial))
+                run.finish(state, metrics, self._reason(trial))
         return result.accuracy, *latencies
 
     def _after_epoch(
-        self, trial: CurveTrial, run: TrialRun | None, epoch: int, metrics: EpochMetrics
+        self, trial: CurveTrial, run: TrialMirror | None, epoch: int, metrics: EpochMetrics
     ) -> None:
         """Log and report an epoch; end the training if the study's pruner wants it."""
         if run:

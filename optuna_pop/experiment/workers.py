@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optuna_pop.experiment import identity
+from optuna_pop.ledger import REPRODUCIBLE_ATTR
 from optuna_pop.process import Holder, this_process
 
 OWNER_ATTR = "optuna_pop:owner"
 RETRY_ATTR = "optuna_pop:retry_of"
+DEATHS_ATTR = "optuna_pop:deaths"
 INTERRUPTED_ATTR = "optuna_pop:interrupted"
+
+RETRIES = 2
+"""How often a training is begun again after its worker died, unless the study says otherwise."""
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """Numbers of the trials whose worker had died.
+
+    Attributes:
+        again: Enqueued again.
+        given_up: Failed, as their workers died too often.
+    """
+
+    again: tuple[int, ...]
+    given_up: tuple[int, ...]
 
 
 def sign(trial: Trial) -> None:
@@ -21,48 +41,72 @@ def sign(trial: Trial) -> None:
     trial.set_user_attr(OWNER_ATTR, asdict(this_process()))
 
 
-def recover(study: Study) -> list[int]:
-    """Fail and enqueue again the running trials whose process on this host is gone.
+def recover(study: Study) -> Recovered:
+    """Fail the running trials whose process on this host is gone, and enqueue them again.
 
-    Trials on other hosts are left to Optuna's heartbeat, which PostgreSQL and MySQL studies have.
-
-    Returns:
-        Numbers of the trials that were recovered.
+    To be called while this process trains nothing: what then still runs in its name was left
+    behind by an outage of the storage. Trials on other hosts are left to the heartbeat, which
+    PostgreSQL and MySQL studies have.
     """
-    found = []
+    me = asdict(this_process())
+    again, given_up = [], []
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-        if not _is_orphan(trial):
+        owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
+        if owner is None or not (owner == me or Holder(**owner).is_gone()):
             continue
+        hopeless = owner != me and _is_hopeless(study, trial)
         try:
+            if hopeless:
+                words = f"its worker died, as {_deaths(trial)} before it"
+                study._storage.set_trial_user_attr(trial._trial_id, identity.ERROR_ATTR, words)
+                study._storage.set_trial_user_attr(trial._trial_id, REPRODUCIBLE_ATTR, True)
             study.tell(trial.number, state=TrialState.FAIL)
         except (ValueError, UpdateFinishedTrialError):
             continue  # another worker was faster, and enqueues it
-        requeue(study, trial)
-        found.append(trial.number)
-    return found
+        if hopeless:
+            given_up.append(trial.number)
+        elif trial.params:
+            _enqueue(study, trial, died=owner != me)
+            again.append(trial.number)
+    return Recovered(tuple(again), tuple(given_up))
 
 
-def requeue(study: Study, trial: FrozenTrial) -> None:
-    """Enqueue an interrupted training again, if it had an architecture yet."""
-    if trial.params:
-        study.enqueue_trial(trial.params, user_attrs={RETRY_ATTR: trial.number})
+def retry_stale(study: Study, trial: FrozenTrial) -> None:
+    """Enqueue a trial again that the storage's heartbeat has failed, unless it died too often."""
+    if trial.params and not _is_hopeless(study, trial):
+        _enqueue(study, trial, died=True)
 
 
 def mark_interrupted(trial: Trial) -> None:
-    """Write into a trial that Ctrl-C or SIGTERM stopped it, which is no failure of its own."""
+    """Write into a trial that it was stopped from outside, which is no failure of its own."""
     trial.set_user_attr(INTERRUPTED_ATTR, True)
 
 
 def requeue_interrupted(study: Study) -> None:
-    """Enqueue again what Ctrl-C or SIGTERM stopped in this process."""
+    """Enqueue again what was stopped from outside in this process."""
     me = asdict(this_process())
-    retried = {trial.user_attrs.get(RETRY_ATTR) for trial in study.get_trials(deepcopy=False)}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        mine = trial.user_attrs.get(OWNER_ATTR) == me
+    trials = study.get_trials(deepcopy=False)
+    retried = _retried(trials)
+    for trial in trials:
+        mine = trial.state == TrialState.FAIL and trial.user_attrs.get(OWNER_ATTR) == me
         if mine and trial.user_attrs.get(INTERRUPTED_ATTR) and trial.number not in retried:
-            requeue(study, trial)
+            _enqueue(study, trial, died=False)
 
 
-def _is_orphan(trial: FrozenTrial) -> bool:
-    owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
-    return owner is not None and Holder(**owner).is_gone()
+def _enqueue(study: Study, trial: FrozenTrial, *, died: bool) -> None:
+    if trial.params:
+        attrs = {RETRY_ATTR: trial.number, DEATHS_ATTR: _deaths(trial) + died}
+        study.enqueue_trial(trial.params, user_attrs=attrs)
+
+
+def _is_hopeless(study: Study, trial: FrozenTrial) -> bool:
+    settings = study.user_attrs.get(identity.SETTINGS_ATTR, {})
+    return _deaths(trial) >= int(settings.get("retries", RETRIES))
+
+
+def _deaths(trial: FrozenTrial) -> int:
+    return int(trial.user_attrs.get(DEATHS_ATTR, 0))
+
+
+def _retried(trials: Iterable[FrozenTrial]) -> set[int | None]:
+    return {trial.user_attrs.get(RETRY_ATTR) for trial in trials}

@@ -6,20 +6,20 @@ state, so threads, processes and a user's own active run do not disturb each oth
 
 from __future__ import annotations
 
+import contextlib
 import getpass
 import threading
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_pop.tracking.mlflow_server import connect, experiment_id, readable
 from optuna_pop.tracking.mlflow_trial import (
     LONGEST_TAG,
     RUN_ATTR,
-    STATE_TAG,
-    STATUS,
     STUDY_TAG,
     TRIAL_TAG,
     TrialRun,
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 _PARENT_TAG = "mlflow.parentRunId"
+_PAGE = 1000  # runs asked for at once
 
 
 class StudyRuns:
@@ -45,7 +46,7 @@ class StudyRuns:
 
     Raises:
         MissingExtraError: if MLflow is not installed.
-        StorageError: if MLflow cannot be reached; every method may raise it, too.
+        TrackingError: if MLflow cannot be reached; every method may raise it, too.
     """
 
     def __init__(
@@ -69,52 +70,49 @@ class StudyRuns:
                 self._current = recorded
             return str(recorded)
 
-    def trial(self, trial: Trial) -> TrialRun:
+    def trial(self, trial: Trial | FrozenTrial) -> TrialRun:
         """Return the run of a trial, made where it has none yet.
 
         Args:
-            trial: Best after its parameters were suggested, which are logged now; later ones are
-                when the run finishes.
+            trial: Running, best after its parameters were suggested, which are logged now; later
+                ones are when the run finishes. Or finished, to be written late.
         """
         parent = self.run_id
         with readable(self._uri):
-            recorded = trial.user_attrs.get(RUN_ATTR)
-            # A trial that repeats another has its attributes, too, but needs a run of its own.
-            run = self._find(recorded) if recorded else None
-            if run is None or run.data.tags.get(TRIAL_TAG) != str(trial.number):
+            run = self._run_of(trial)
+            if run is None:
                 run = self._client.create_run(
                     self._experiment_id,
+                    start_time=_milliseconds(trial.datetime_start),
                     run_name=f"trial {trial.number}",
                     tags=self._tags() | {_PARENT_TAG: parent, TRIAL_TAG: str(trial.number)},
                 )
-                trial.set_user_attr(RUN_ATTR, run.info.run_id)
+                if isinstance(trial, Trial):
+                    with contextlib.suppress(UpdateFinishedTrialError):  # then its tag names it
+                        trial.set_user_attr(RUN_ATTR, run.info.run_id)
             found = TrialRun(self._client, self._uri, run.info.run_id, trial)
             found.log_params()
             return found
 
-    def close_orphans(self) -> list[int]:
-        """End the runs that a dead process left RUNNING though their trials have ended.
+    def unfinished(self) -> list[FrozenTrial]:
+        """Finished trials that have no run yet, or one that still counts as running.
 
         Call it after the study's own stale trials were failed.
-
-        Returns:
-            Numbers of the trials.
         """
+        trials = self._study.get_trials(deepcopy=False)
         parent = self._study.user_attrs.get(RUN_ATTR)
-        if parent is None:
-            return []
-        trials = {str(trial.number): trial for trial in self._study.get_trials(deepcopy=False)}
-        closed = []
         with readable(self._uri):
-            for run in self._running_below(str(parent)):
-                trial = trials.get(run.data.tags.get(TRIAL_TAG, ""))
-                if trial is not None and trial.state.is_finished():
-                    run_id, state = run.info.run_id, trial.state
-                    self._client.set_tag(run_id, STATE_TAG, state.name)
-                    end = _milliseconds(trial.datetime_complete)
-                    self._client.set_terminated(run_id, STATUS[state], end_time=end)
-                    closed.append(trial.number)
-        return sorted(closed)
+            known = self._find(str(parent)) if parent is not None else None
+            ended = (
+                set()
+                if known is None
+                else {
+                    run.data.tags.get(TRIAL_TAG)
+                    for run in self._below(known)
+                    if run.info.status != "RUNNING"
+                }
+            )
+        return [t for t in trials if t.state.is_finished() and str(t.number) not in ended]
 
     def finish(self) -> None:
         """End the study's run, unless other processes still run trials of the study."""
@@ -153,17 +151,32 @@ class StudyRuns:
             raise
         return run if run.info.lifecycle_stage == "active" else None
 
-    def _running_below(self, parent: str) -> list[Run]:
-        experiment = self._client.get_run(parent).info.experiment_id
-        below = f"tags.`{_PARENT_TAG}` = '{parent}' and attributes.status = 'RUNNING'"
+    def _below(self, parent: Run) -> list[Run]:
+        below = f"tags.`{_PARENT_TAG}` = '{parent.info.run_id}'"
         found: list[Run] = []
         token = None
         while True:
-            page = self._client.search_runs([experiment], below, page_token=token)
+            page = self._client.search_runs(
+                [parent.info.experiment_id], below, max_results=_PAGE, page_token=token
+            )
             found += page
             token = page.token
             if not token:
                 return found
+
+    def _run_of(self, trial: Trial | FrozenTrial) -> Run | None:
+        """The run a trial has: as it says itself, or, written late, as the run says."""
+        recorded = trial.user_attrs.get(RUN_ATTR)
+        # A trial that repeats another has its attributes, too, but needs a run of its own.
+        run = self._find(recorded) if recorded else None
+        if run is not None and run.data.tags.get(TRIAL_TAG) == str(trial.number):
+            return run
+        if isinstance(trial, Trial):
+            return None
+        below = (
+            f"tags.`{_PARENT_TAG}` = '{self._current}' and tags.`{TRIAL_TAG}` = '{trial.number}'"
+        )
+        return next(iter(self._client.search_runs([self._experiment_id], below)), None)
 
     def _tags(self) -> dict[str, str]:
         return {STUDY_TAG: self._study.study_name[:LONGEST_TAG], "mlflow.user": _user()}

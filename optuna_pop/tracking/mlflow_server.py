@@ -16,7 +16,7 @@ import sqlalchemy
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from optuna_pop.errors import StorageError, needs_extra
+from optuna_pop.errors import StorageError, TrackingError, needs_extra
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -36,7 +36,7 @@ def connect(tracking_uri: str | None = None) -> tuple[MlflowClient, str]:
 
     Raises:
         MissingExtraError: if MLflow is not installed.
-        StorageError: if MLflow cannot be reached.
+        TrackingError: if MLflow cannot be reached.
     """
     with needs_extra("mlflow"):
         import mlflow
@@ -51,6 +51,19 @@ def connect(tracking_uri: str | None = None) -> tuple[MlflowClient, str]:
         elif "://" in uri and not uri.startswith(("file:", "databricks", "uc:")):
             _ask_database(uri)
         return mlflow.MlflowClient(tracking_uri=uri), uri
+
+
+def shared_tracking_uri() -> str:
+    """The address of MLflow as a process with another working folder reaches it.
+
+    Raises:
+        MissingExtraError: if MLflow is not installed.
+        TrackingError: if MLflow cannot be reached.
+    """
+    _, uri = connect()
+    if uri.startswith("sqlite:///"):
+        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
+    return uri
 
 
 def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
@@ -89,7 +102,7 @@ def readable(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as error:
         words = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise StorageError(
+        raise TrackingError(
             f"MLflow at {shown(uri)} cannot be used: {shown(words)}; check that it runs (mlflow "
             "server) and that MLFLOW_TRACKING_URI names it, or unset MLFLOW_TRACKING_URI to keep "
             f"runs in {DEFAULT_URI}"

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from optuna_pop.errors import InputError
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
@@ -40,7 +40,9 @@ class TrialRun:
         run_id: Its id in MLflow, also in the trial's user attributes.
     """
 
-    def __init__(self, client: MlflowClient, uri: str, run_id: str, trial: Trial) -> None:
+    def __init__(
+        self, client: MlflowClient, uri: str, run_id: str, trial: Trial | FrozenTrial
+    ) -> None:
         self.run_id = run_id
         self._client = client
         self._uri = uri
@@ -108,7 +110,13 @@ class TrialRun:
             self._client.set_tag(self.run_id, STATE_TAG, state.name)
             if reason is not None:
                 self._client.set_tag(self.run_id, REASON_TAG, reason[:LONGEST_TAG])
-            self._client.set_terminated(self.run_id, STATUS[state])
+            self._client.set_terminated(self.run_id, STATUS[state], end_time=self._ended())
+
+    def _ended(self) -> int | None:
+        """When a trial that is written late ended, in ms since 1970; None for one that ends now."""
+        if isinstance(self._trial, Trial) or self._trial.datetime_complete is None:
+            return None
+        return int(self._trial.datetime_complete.timestamp() * 1000)
 
     def _log(self, points: Mapping[str, tuple[int, float]]) -> None:
         from mlflow.entities import Metric

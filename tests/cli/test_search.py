@@ -5,11 +5,12 @@ from __future__ import annotations
 import csv
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from optuna_pop.experiment.workers import RETRY_ATTR
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.trainables import recipes
 from optuna_pop.trainables.data.digits import Digits
@@ -57,21 +59,22 @@ def start(folder: Path, trials: int) -> subprocess.Popen[str]:
     )
 
 
-def wait_for_running(folder: Path, *, complete: int) -> None:
+def wait_for_running(folder: Path, search: subprocess.Popen[str], *, complete: int) -> None:
     """Wait until a trial trains and so many are complete."""
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
+    while search.poll() is None:
         time.sleep(0.1)
-        if not (folder / "study.db").exists():
-            continue
         try:
-            with opened(folder) as study:
-                states = [t.state for t in study.trials if t.params or t.state.is_finished()]
-        except Exception:  # the other process is still making the schema
-            continue
-        if states.count(TrialState.COMPLETE) >= complete and TrialState.RUNNING in states:
+            # Only to look: opening it as Optuna's storage would make tables beside the search.
+            with closing(sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True)) as database:
+                rows = database.execute(
+                    "select state, exists (select 1 from trial_params p where p.trial_id ="
+                    " t.trial_id) from trials t"
+                ).fetchall()
+        except sqlite3.OperationalError:
+            continue  # the search has not made the study yet
+        if rows.count(("COMPLETE", 1)) >= complete and ("RUNNING", 1) in rows:
             return
-    pytest.fail("the search never got so far")
+    pytest.fail("the search ended before:\n" + "\n".join(search.communicate()))
 
 
 def architectures(study: optuna.Study) -> list[str]:
@@ -169,13 +172,13 @@ def test_search_over_two_devices(folder: Path, run: Run) -> None:
 
 def test_killed_search_loses_and_doubles_nothing(folder: Path) -> None:
     first = start(folder, 20)
-    wait_for_running(folder, complete=1)
+    wait_for_running(folder, first, complete=1)
     os.kill(first.pid, signal.SIGKILL)
     first.communicate()
     with opened(folder) as study:
         before = architectures(study)
         orphan = next(t for t in study.trials if t.state == TrialState.RUNNING)
-    out, err = start(folder, 20).communicate(timeout=300)
+    out, err = start(folder, 20).communicate()
     assert "their process had died" in out, err
     with opened(folder) as study:
         after = architectures(study)
@@ -192,9 +195,9 @@ def test_killed_search_loses_and_doubles_nothing(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> None:
     first = start(folder, 4)
-    wait_for_running(folder, complete=0)
+    wait_for_running(folder, first, complete=0)
     first.send_signal(number)
-    _, err = first.communicate(timeout=60)
+    _, err = first.communicate()
     assert first.returncode == 130
     assert "same command resumes" in err
     assert "Traceback" not in err
@@ -203,7 +206,7 @@ def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> Non
         waiting = study.get_trials(states=(TrialState.WAITING,))[0]
         params = waiting.system_attrs["fixed_params"]
     second = start(folder, 2)
-    second.communicate(timeout=200)
+    second.communicate()
     with opened(folder) as study:
         complete = study.get_trials(states=(TrialState.COMPLETE,))
         assert any(params.items() <= trial.params.items() for trial in complete)
@@ -261,8 +264,9 @@ def test_hopeless_training_is_stopped_and_says_why(
         )
     )
     recipe = TrainingRecipe(epochs=3, batch_size=64, peak_lr=0.05)
-    runs = StudyRuns(study)
-    study.optimize(TrainingObjective(space, [table], data, recipe, runs=runs), n_trials=1)
+    mirror = StudyMirror(study, StudyRuns(study))
+    objective = TrainingObjective(space, [table], data, recipe, mirror=mirror)
+    study.optimize(objective, n_trials=1)
     second = study.trials[1]
     assert second.state == TrialState.PRUNED
     assert [step for step, _ in second.user_attrs[CURVE_ATTR]] == [1]
@@ -271,7 +275,7 @@ def test_hopeless_training_is_stopped_and_says_why(
     run = MlflowClient("sqlite:///mlflow.db").get_run(second.user_attrs["mlflow_run_id"])
     assert run.info.status == "KILLED"
     assert run.data.tags["optuna_pop.reason"] == reason
-    runs.finish()
+    mirror.finish()
 
 
 def test_nan_accuracy_fails_the_trial_and_the_search_goes_on(folder: Path) -> None:

@@ -38,7 +38,7 @@ def owners(study: optuna.Study) -> set[int]:
 def test_workers_of_one_command_share_a_search(folder: Path) -> None:
     url = f"sqlite:///{folder}/study.db"
     search = begin(folder, *SEARCH, "--storage", url, "--trials", "6", "--workers", "2")
-    out, err = search.communicate(timeout=400)
+    out, err = search.communicate()
     assert search.returncode == 0, err
     assert "Boundary of study" in out
     with opened(folder) as study:
@@ -58,7 +58,7 @@ def test_worker_elsewhere_needs_only_storage_and_name(folder: Path, run: Run) ->
     elsewhere = folder / "elsewhere"
     elsewhere.mkdir()
     worker = begin(elsewhere, "worker", "--storage", url, "--study", "pop")
-    _, err = worker.communicate(timeout=300)
+    _, err = worker.communicate()
     assert worker.returncode == 0, err
     with opened(folder) as study:
         assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from optuna.trial import TrialState
 
 from optuna_pop.errors import InputError
+from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from tests.tracking.studies import ask, children, make_study, parent_of
 
@@ -121,11 +122,12 @@ def test_a_repeated_trial_has_a_run_of_its_own(mlflow_server: str) -> None:
 RESUME = """
 import sys, optuna
 from optuna.trial import TrialState
+from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from tests.tracking.studies import ask
 study = optuna.load_study(study_name="s", storage=sys.argv[1])
 runs = StudyRuns(study, tracking_uri=sys.argv[2])
-print("closed", runs.close_orphans())
+print("written", StudyMirror(study, runs).catch_up())
 trial = ask(study)
 run = runs.trial(trial)
 print("status", runs._client.get_run(runs.run_id).info.status)
@@ -157,7 +159,7 @@ def test_resumed_in_a_new_process_the_same_run_goes_on(mlflow_server: str, tmp_p
         check=False,
     )
     assert resumed.returncode == 0, resumed.stderr
-    assert resumed.stdout.split("\n")[:2] == ["closed [1]", "status RUNNING"]
+    assert resumed.stdout.split("\n")[:2] == ["written [1]", "status RUNNING"]
     client = MlflowClient(mlflow_server)
     assert parent_of(study) == parent
     assert client.get_run(parent).info.status == "FINISHED"
@@ -170,18 +172,19 @@ def test_resumed_in_a_new_process_the_same_run_goes_on(mlflow_server: str, tmp_p
     assert closed.info.end_time == int(ended.timestamp() * 1000)
 
 
-def test_only_orphans_are_closed(mlflow_server: str) -> None:
+def test_only_finished_trials_are_written_late(mlflow_server: str) -> None:
     study = make_study("orphans")
     runs = StudyRuns(study, tracking_uri=mlflow_server)
-    assert runs.close_orphans() == []
+    mirror = StudyMirror(study, runs)
+    assert mirror.catch_up() == []
     alive, dead, done = ask(study), ask(study), ask(study)
     alive_run = runs.trial(alive)
     runs.trial(dead)
     runs.trial(done)
     study.tell(dead, state=TrialState.FAIL)
     study.tell(done, (1.0, 1.0))  # told, but it died before its run was finished
-    assert runs.close_orphans() == [1, 2]
-    assert runs.close_orphans() == []
+    assert mirror.catch_up() == [1, 2]
+    assert mirror.catch_up() == []
     client = MlflowClient(mlflow_server)
     assert client.get_run(alive_run.run_id).info.status == "RUNNING"
     runs.finish()
