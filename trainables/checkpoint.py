@@ -60,7 +60,6 @@ class CheckpointFile:
             },
             content,
         )
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(self.path, content.getvalue())
 
     def restore(
@@ -79,7 +78,7 @@ class CheckpointFile:
             return []
         untouched = {name: value.clone() for name, value in network.state_dict().items()}
         try:
-            state: dict[str, Any] = torch.load(self.path, weights_only=True)
+            state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
             if state["identity"] != self._identity:
                 raise ValueError("it is of another architecture, recipe, data set or seed")
             network.load_state_dict(state["network"])

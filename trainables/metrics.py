@@ -26,11 +26,12 @@ def top1(network: nn.Module, x: Tensor, y: Tensor) -> float:
     """
     network.eval()
     right = 0
+    device = next((p.device for p in network.parameters()), x.device)
     with torch.inference_mode():
         for start in range(0, len(y), _EVALUATION_BATCH):
             images = x[start : start + _EVALUATION_BATCH]
-            labels = y[start : start + _EVALUATION_BATCH]
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+            labels = y[start : start + _EVALUATION_BATCH].to(device)
+            logits = network(images.to(device, memory_format=torch.channels_last))
             if not bool(logits.isfinite().all()):
                 return math.nan
             right += int((logits.argmax(dim=1) == labels).sum())

@@ -18,6 +18,7 @@ from optuna_pop.trainables.data.base import DataSet, Split
 from optuna_pop.trainables.metrics import top1
 from optuna_pop.trainables.networks import Network, build_network, check_chain, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.team import Alone, Team
 
 with needs_extra("train"):
     import torch
@@ -82,11 +83,13 @@ def train(
     on_epoch: OnEpoch | None = None,
     progress: OnProgress | None = None,
     checkpoint: Path | None = None,
+    team: Team | None = None,
 ) -> TrainingResult:
     """Train the network of these blocks from scratch and validate it after each epoch.
 
-    The same arguments give the same result, bit for bit, on the same processor with the same
-    number of threads; global random states are neither used nor changed.
+    It trains on the GPU where torch finds one. The same arguments give the same result, bit for
+    bit, on the same CPU with the same number of threads; global random states are neither used nor
+    changed.
 
     Args:
         blocks: Block configurations of a whole network, ending in a head.
@@ -100,6 +103,8 @@ def train(
         checkpoint: Where the state is kept after each epoch. What an interrupted training left
             there is gone on with, to the same weights, bit for bit; ``on_epoch`` is told of the
             epochs behind once more. A finished training removes it.
+        team: The processes that train this network together, each with these arguments; see
+            ``parallel.train_parallel``. None for this process alone.
 
     Returns:
         Accuracy, its curve and the trained network. A loss that is not finite ends the training
@@ -110,10 +115,11 @@ def train(
         DataError: if the blocks do not fit the data.
         InputError: if a batch is larger than the training set, or there is no thread.
     """
+    team = team or Alone()
     if threads < 1:
         raise InputError(f"threads must be at least 1 but got {threads}")
     check_chain(blocks)
-    _check_fit(blocks, data)
+    check_fit(blocks, data)
     with _threads(threads):
         split = data.load()
     steps_per_epoch = len(split.train_x) // recipe.batch_size
@@ -128,9 +134,9 @@ def train(
     with _threads(threads):
         saved = None
         if checkpoint is not None:
-            saved = CheckpointFile(checkpoint, _identity(blocks, data, recipe, seed))
-        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch, saved))
-        if saved is not None:
+            saved = CheckpointFile(checkpoint, _identity(blocks, data, recipe, seed, team))
+        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch, saved, team))
+        if saved is not None and team.leads:
             saved.remove()
     size = network_size(blocks)
     return TrainingResult(
@@ -141,7 +147,7 @@ def train(
         parameters=size.parameters,
         seconds=time.perf_counter() - start,
         held_out=len(split.held_out_x),
-        network=network.eval(),
+        network=network.cpu().eval(),
     )
 
 
@@ -153,9 +159,11 @@ def _epochs(
     progress: OnProgress | None,
     on_epoch: OnEpoch | None,
     saved: CheckpointFile | None,
+    team: Team,
 ) -> Iterator[EpochMetrics]:
     """Train and validate epoch after epoch, up to the last or to divergence."""
     _to_channels_last(network)
+    network.to(team.device)
     optimizer = torch.optim.SGD(
         parameter_groups(network, recipe.weight_decay), lr=recipe.peak_lr, momentum=recipe.momentum
     )
@@ -165,13 +173,14 @@ def _epochs(
         if on_epoch is not None:
             on_epoch(epoch, metrics)
         yield metrics
+    together = team.join(network)  # after the state was restored, so that all begin alike
     steps_per_epoch = len(split.train_x) // recipe.batch_size
     total = recipe.epochs * steps_per_epoch
     for epoch in range(len(curve) + 1, recipe.epochs + 1):
         network.train()
         done = (epoch - 1) * steps_per_epoch
         losses: list[float] = []
-        for loss in _steps(network, optimizer, split, recipe, generator, done):
+        for loss in _steps(together, optimizer, split, recipe, generator, done, team):
             losses.append(loss)
             done += 1
             if progress is not None:
@@ -180,13 +189,13 @@ def _epochs(
                 break
         finite = math.isfinite(losses[-1])
         metrics = EpochMetrics(
-            accuracy=top1(network, split.held_out_x, split.held_out_y) if finite else math.nan,
+            accuracy=_validate(network, split, team) if finite else math.nan,
             loss=sum(losses) / len(losses),
             learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
         )
         curve.append(metrics)
         diverged = math.isnan(metrics.accuracy)
-        if saved is not None and not diverged and epoch < recipe.epochs:
+        if saved is not None and team.leads and not diverged and epoch < recipe.epochs:
             saved.store(network, optimizer, generator, [astuple(past) for past in curve])
         if on_epoch is not None:
             on_epoch(epoch, metrics)
@@ -195,33 +204,42 @@ def _epochs(
             return
 
 
+def _validate(network: Network, split: Split, team: Team) -> float:
+    """Top-1 of the leader's network, whose batch norm statistics are the ones that are kept."""
+    accuracy = top1(network, split.held_out_x, split.held_out_y) if team.leads else 0.0
+    return team.from_leader(accuracy)
+
+
 def _steps(
-    network: Network,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
     split: Split,
     recipe: TrainingRecipe,
     generator: torch.Generator,
     done: int,
+    team: Team,
 ) -> Iterator[float]:
     """Take the optimiser steps of one epoch after ``done`` steps; give the loss before each."""
     steps_per_epoch = len(split.train_x) // recipe.batch_size
     order = torch.randperm(len(split.train_x), generator=generator)
     for position in range(steps_per_epoch):
-        chosen = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
+        batch = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
+        chosen = team.share(batch)
         for group in optimizer.param_groups:
             group["lr"] = recipe.learning_rate(done + position, steps_per_epoch)
-        images = split.train_x[chosen].contiguous(memory_format=torch.channels_last)
+        images = split.train_x[chosen].to(team.device, memory_format=torch.channels_last)
+        labels = split.train_y[chosen].to(team.device)
         loss = functional.cross_entropy(
-            network(images), split.train_y[chosen], label_smoothing=recipe.label_smoothing
+            network(images), labels, label_smoothing=recipe.label_smoothing
         )
         optimizer.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
         optimizer.step()
-        yield loss.item()
+        yield team.mean(loss.detach())
 
 
 def _identity(
-    blocks: Sequence[BlockConfig], data: DataSet, recipe: TrainingRecipe, seed: int
+    blocks: Sequence[BlockConfig], data: DataSet, recipe: TrainingRecipe, seed: int, team: Team
 ) -> str:
     return fingerprint(
         {
@@ -229,6 +247,7 @@ def _identity(
             "data": data.fingerprint(),
             "recipe": recipe.spec(),
             "seed": seed,
+            "processes": team.size,
         }
     )
 
@@ -261,7 +280,12 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:
+def check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:
+    """Refuse blocks that are no whole network for the data.
+
+    Raises:
+        DataError: naming both.
+    """
     first, last = blocks[0], blocks[-1]
     if last.kind != "head":
         raise DataError(

@@ -24,6 +24,7 @@ from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mirror import StudyMirror, TrialMirror
 from optuna_pop.trainables.data import DataSet
+from optuna_pop.trainables.parallel import train_parallel
 from optuna_pop.trainables.recipes import TrainingRecipe
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
 
@@ -38,6 +39,7 @@ class TrainingObjective:
         data: What to train on.
         recipe: How.
         seed: Of every training's initialisation and data order.
+        processes: That train one network together.
         mirror: MLflow runs of the study; None leaves it out.
         checkpoints: Folder for the state of trainings that are not finished, so that whoever
             trains the same architecture after an interruption goes on; None keeps none.
@@ -90,7 +92,8 @@ class TrainingObjective:
             trial.set_user_attr(name, value)
         state_file = self._state_file(trial)
         try:
-            result = train(
+            how = partial(train_parallel, processes=self.processes) if self.processes > 1 else train
+            result = how(
                 blocks,
                 self.data,
                 self.recipe,
