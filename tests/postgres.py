@@ -14,9 +14,44 @@ from pathlib import Path
 import pytest
 
 
+class Server:
+    """A server on a free loopback port with an empty database, in a folder of its own.
+
+    Attributes:
+        url: SQLAlchemy URL of the database.
+    """
+
+    def __init__(self, folder: Path, bin_: Path) -> None:
+        self._data, self._bin, self._log = folder / "data", bin_, folder / "log"
+        self._user = []
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            self._user = ["runuser", "-u", "postgres", "--"]
+            shutil.chown(folder, "postgres", "postgres")
+        folder.chmod(0o700)
+        port = _free_port()
+        self._options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
+        self.url = f"postgresql+psycopg://pop@127.0.0.1:{port}/pop"
+        self._run(bin_ / "initdb", "-D", self._data, "-U", "pop", "-A", "trust", "--no-sync")
+        self.start()
+        self._run(bin_ / "createdb", "-h", "127.0.0.1", "-p", port, "-U", "pop", "pop")
+
+    def start(self) -> None:
+        """Start, or start again."""
+        control = self._bin / "pg_ctl"
+        self._run(control, "-D", self._data, "-o", self._options, "-l", self._log, "-w", "start")
+
+    def stop(self) -> None:
+        """End it as a crash does: connections break, what was committed stays."""
+        self._run(self._bin / "pg_ctl", "-D", self._data, "-m", "immediate", "stop")
+
+    def _run(self, *words: object) -> None:
+        command = [*self._user, *map(str, words)]
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+
 @contextmanager
-def server() -> Iterator[str]:
-    """Start a server on a free loopback port; yield an SQLAlchemy URL of an empty database."""
+def running() -> Iterator[Server]:
+    """Run a server until the block is left."""
     initdb = _find("initdb")
     if initdb is None:
         message = "PostgreSQL is not installed: apt-get install postgresql"
@@ -24,26 +59,19 @@ def server() -> Iterator[str]:
             pytest.fail(message)
         pytest.skip(message)
     folder = Path(tempfile.mkdtemp(prefix="optuna-pop-pg-"))
-    user = []
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        user = ["runuser", "-u", "postgres", "--"]
-        shutil.chown(folder, "postgres", "postgres")
-    folder.chmod(0o700)
-    data, port = folder / "data", _free_port()
-    bin_ = initdb.parent
-
-    def run(*words: object) -> None:
-        subprocess.run([*user, *map(str, words)], check=True, capture_output=True, cwd="/")
-
-    run(initdb, "-D", data, "-U", "pop", "-A", "trust", "--no-sync")
-    options = f"-c listen_addresses=127.0.0.1 -p {port} -k {folder} -c fsync=off"
-    run(bin_ / "pg_ctl", "-D", data, "-o", options, "-l", folder / "log", "-w", "start")
+    server_ = Server(folder, initdb.parent)
     try:
-        run(bin_ / "createdb", "-h", "127.0.0.1", "-p", port, "-U", "pop", "pop")
-        yield f"postgresql+psycopg://pop@127.0.0.1:{port}/pop"
+        yield server_
     finally:
-        run(bin_ / "pg_ctl", "-D", data, "-m", "immediate", "stop")
+        server_.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a server; yield an SQLAlchemy URL of an empty database."""
+    with running() as found:
+        yield found.url
 
 
 def _find(name: str) -> Path | None:

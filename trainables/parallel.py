@@ -120,8 +120,9 @@ def train_parallel(
         finally:
             for process in team.processes:
                 process.kill()
-            for process in team.processes:
+            for process, errors in zip(team.processes, team.error_files, strict=True):
                 process.join()
+                Path(errors).unlink(missing_ok=True)
     network = build_network(blocks, seed=seed)
     network.load_state_dict(torch.load(io.BytesIO(done.pop("network")), weights_only=True))
     size = network_size(blocks)
