@@ -28,7 +28,7 @@ from rich.console import Console
 
 from optuna_pop import OrderedArchitecture, OrderedSpace, POPPruner, POPSampler
 from optuna_pop.curves import CurveTrial
-from optuna_pop.experiment import storage, workers
+from optuna_pop.experiment import identity, storage, workers
 from tests import postgres
 
 SPACE = OrderedSpace({name: range(1, 7) for name in "abcde"})  # 7,776 architectures
@@ -88,7 +88,7 @@ def completed(study: optuna.Study) -> int:
 def judge(study: optuna.Study) -> dict[str, int]:
     """Count what went wrong, once nobody works on the study any more."""
     trials = study.get_trials(deepcopy=False)
-    begun = {row(t) for t in trials if t.params}
+    begun = {row(t) for t in trials if asked(t)}
     kept = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.WAITING)
     accounted = {row(t) for t in trials if t.state in kept and asked(t)}
     complete = Counter(row(t) for t in trials if t.state == TrialState.COMPLETE)
@@ -111,7 +111,8 @@ def judge(study: optuna.Study) -> dict[str, int]:
 
 def asked(trial: FrozenTrial) -> bool:
     """Whether a trial says what it trains."""
-    return bool(trial.params or trial.system_attrs.get("fixed_params"))
+    params = trial.params or trial.system_attrs.get("fixed_params", {})
+    return SPACE.distributions().keys() <= params.keys()
 
 
 def row(trial: FrozenTrial) -> int:
@@ -134,7 +135,8 @@ def main(
     with postgres.running() as server:
         sampler = POPSampler(SPACE, cost=cost)
         study = storage.open_study(server.url, NAME, sampler)
-        study.set_user_attr("optuna_pop:settings", {"retries": RETRIES})
+        identity.bind(study, space=identity.describe_space(SPACE))
+        identity.remember_settings(study, cost_range=None, tolerance=None, retries=RETRIES)
         result = night(server, study, count, trials, seconds, kill_every, away, seed)
     result = {"workers": count, "trials": trials, "training_s": seconds, **result}
     Console().print_json(data=result)

@@ -65,15 +65,14 @@ def recover(study: Study) -> Recovered:
             continue  # another worker was faster, and enqueues it
         if hopeless:
             given_up.append(trial.number)
-        elif trial.params:
-            _enqueue(study, trial, died=owner != me)
+        elif _enqueue(study, trial, died=owner != me):
             again.append(trial.number)
     return Recovered(tuple(again), tuple(given_up))
 
 
 def retry_stale(study: Study, trial: FrozenTrial) -> None:
     """Enqueue a trial again that the storage's heartbeat has failed, unless it died too often."""
-    if trial.params and not _is_hopeless(study, trial):
+    if not _is_hopeless(study, trial):
         _enqueue(study, trial, died=True)
 
 
@@ -93,10 +92,15 @@ def requeue_interrupted(study: Study) -> None:
             _enqueue(study, trial, died=False)
 
 
-def _enqueue(study: Study, trial: FrozenTrial, *, died: bool) -> None:
-    if trial.params:
-        attrs = {RETRY_ATTR: trial.number, DEATHS_ATTR: _deaths(trial) + died}
-        study.enqueue_trial(trial.params, user_attrs=attrs)
+def _enqueue(study: Study, trial: FrozenTrial, *, died: bool) -> bool:
+    """Enqueue a trial again; False if it ended before it was known what it would train."""
+    space = identity.space_of(study)
+    names = space.distributions().keys() if space is not None else set()
+    if not trial.params or not names <= trial.params.keys():
+        return False  # nothing was trained, and the sampler may choose the architecture again
+    attrs = {RETRY_ATTR: trial.number, DEATHS_ATTR: _deaths(trial) + died}
+    study.enqueue_trial(trial.params, user_attrs=attrs)
+    return True
 
 
 def _is_hopeless(study: Study, trial: FrozenTrial) -> bool:

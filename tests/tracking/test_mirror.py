@@ -1,0 +1,82 @@
+"""An MLflow server that is killed in the middle of a trial, and is back later."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import optuna
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from optuna.trial import TrialState
+
+from optuna_pop.errors import TrackingError
+from optuna_pop.tracking.mirror import EPOCHS_ATTR, StudyMirror
+from optuna_pop.tracking.mlflow_runs import StudyRuns
+from optuna_pop.tracking.mlflow_trial import TRIAL_TAG
+from tests.tracking.conftest import BIN, free_port, serving
+from tests.tracking.studies import ask, children, make_study, parent_of
+
+Serve = Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Serve]:
+    """The address of a server of this test alone, and what runs it."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--workers", "1"]
+    return address, lambda: serving(command, f"{address}/health", tmp_path / "server.log")
+
+
+def test_what_could_not_be_logged_is_written_later(
+    server: tuple[str, Serve], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    address, serve = server
+    monkeypatch.setattr("optuna_pop.tracking.mirror._SHORTEST_PAUSE_S", 0.0)
+    monkeypatch.setattr("optuna_pop.tracking.mirror._SHARE", 0)
+    study = make_study("away")
+    with serve():
+        mirror = StudyMirror(study, StudyRuns(study, tracking_uri=address), limit_s=1.0)
+        begun, lost = ask(study), ask(study)
+        kept = mirror.trial(begun)
+        kept.log_epoch(1, {"accuracy": 40.0, "loss": 2.0})
+    kept.log_epoch(2, {"accuracy": 50.0, "loss": math.nan})
+    mirror.trial(lost).log_epoch(1, {"accuracy": 30.0, "loss": 3.0})
+    study.tell(lost, (30.0, 0.5))
+    assert [message for message in caplog.messages if "writes it later" in message]
+    with pytest.raises(TrackingError, match="the same command writes what is missing"):
+        mirror.finish()
+    assert study.trials[0].user_attrs[EPOCHS_ATTR] == [
+        [1, {"accuracy": 40.0, "loss": 2.0}],
+        [2, {"accuracy": 50.0, "loss": None}],
+    ]
+    with serve():
+        client = MlflowClient(address)
+        kept.finish(TrialState.COMPLETE, {"accuracy": 50.0}, None)  # by the process that goes on
+        study.tell(begun, (50.0, 1.0))
+        run = runs_of(client, study)["0"]
+        history = client.get_metric_history(run.info.run_id, "loss")
+        assert history[0].value == 2.0
+        assert [m.step for m in history] == [1, 2]
+        assert math.isnan(history[1].value)
+        assert run.data.metrics["accuracy"] == 50.0
+        assert run.info.status == "FINISHED"
+        assert runs_of(client, study)["1"].info.status == "RUNNING"
+        # Another process writes what this one did not come to write.
+        second = StudyMirror(study, StudyRuns(study, tracking_uri=address))
+        assert second.catch_up() == [1]
+        assert second.catch_up() == []
+        late = runs_of(client, study)["1"]
+        assert late.info.status == "FINISHED"
+        assert late.data.metrics["accuracy"] == 30.0
+
+
+def runs_of(client: MlflowClient, study: optuna.Study) -> dict[str, Run]:
+    """Runs by the number of their trial."""
+    return {run.data.tags[TRIAL_TAG]: run for run in children(client, parent_of(study))}
