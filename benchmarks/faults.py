@@ -51,7 +51,7 @@ class SimulatedTraining:
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, float]:
         """Run a trial as ``TrainingObjective`` does, the training aside."""
-        workers.sign(trial)
+        workers.begin(trial)
         curve = CurveTrial(trial)
         architecture = SPACE.suggest(curve)
         accuracy = 90.0 - 100.0 / (1.0 + cost(architecture))
@@ -77,7 +77,9 @@ def work(url: str, seconds: float, trials: int, seed: int) -> None:
             study.stop()
 
     if completed(study) < trials:
-        study.optimize(SimulatedTraining(seconds), callbacks=[after])
+        study.optimize(
+            SimulatedTraining(seconds), callbacks=[after], catch=(workers.SupersededError,)
+        )
 
 
 def completed(study: optuna.Study) -> int:

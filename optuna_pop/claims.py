@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections.abc import Callable
 from dataclasses import astuple
 from typing import TypeVar, cast
 
@@ -36,12 +37,28 @@ def all_trials(study: Study) -> list[FrozenTrial]:
     return study._storage.get_all_trials(study._study_id, deepcopy=False)
 
 
-def reserve(study: Study, trial: FrozenTrial, ledger: Ledger[A], row: int) -> bool:
-    """Claim a row for a trial; whether the claim held."""
+def reserve(
+    study: Study,
+    trial: FrozenTrial,
+    ledger: Ledger[A],
+    row: int,
+    *,
+    yields: Callable[[FrozenTrial], bool] = lambda _: False,
+) -> bool:
+    """Claim a row for a trial; whether the claim held.
+
+    Args:
+        study: Of the trial.
+        trial: That is running.
+        ledger: Reads who holds what.
+        row: The architecture's.
+        yields: Which other trials are known to give way by themselves.
+    """
     write_claim(study, trial, row, sure=False)
     deadline = time.monotonic() + _PATIENCE_S
     while True:
         rivals = ledger.rivals(all_trials(study), row, but=trial.number)
+        rivals = [rival for rival in rivals if not yields(rival)]
         if not rivals:
             write_claim(study, trial, row, sure=True)
             return True

@@ -208,7 +208,8 @@ class Ledger(Generic[A]):
     def _finish(self, trial: FrozenTrial, found: Holdings) -> None:
         row = self._finished[trial.number] = self._row(trial)
         if trial.state == TrialState.FAIL:
-            if row is not None:
+            # Without its parameters it ended before it trained, and says nothing about that.
+            if row is not None and self._names <= trial.params.keys():
                 self._failures[row] += 1
                 hopeless = bool(trial.user_attrs.get(REPRODUCIBLE_ATTR))
                 if hopeless or self._failures[row] >= self._max_failures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -44,8 +45,7 @@ def search(task: Task, address: str, gpus_per_trial: float, trials: int) -> None
 
     Args:
         task: One training.
-        address: ``auto`` for the cluster of this machine, which is made if there is none; else
-            what ``ray.init`` takes.
+        address: ``auto`` for the cluster that runs on this machine; else what ``ray.init`` takes.
         gpus_per_trial: That Ray sets aside for one training; may be a part of one.
         trials: Completed trainings wanted.
 
@@ -121,20 +121,21 @@ def _connect(address: str) -> None:
     import ray
 
     try:
-        if address != "auto":
-            ray.init(address=address, log_to_driver=True)
-            return
-        try:
-            ray.init(address="auto", log_to_driver=True)
-        except ConnectionError:
-            # A cluster made here is for this machine alone, and so is what it listens on.
-            ray.init(address="local", include_dashboard=False, _node_ip_address="127.0.0.1")
-    except (ConnectionError, ValueError, TimeoutError, RuntimeError) as error:
+        _require_listener(address)
+        # Never made here: what Ray listens on cannot be kept to loopback.
+        ray.init(address=address, log_to_driver=True)
+    except (OSError, ValueError, RuntimeError) as error:
         words = str(error).strip().splitlines()[0]
         raise StorageError(
-            f"no Ray cluster answers at {address!r}: {words}; begin one with `ray start --head`, "
-            "or give --ray auto"
+            f"no Ray cluster answers at {address!r}: {words}; begin one with `ray start --head`"
         ) from error
+
+
+def _require_listener(address: str) -> None:
+    """Raise OSError if nobody listens at ``host:port``: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdigit() and "://" not in address:
+        socket.create_connection((host, int(port)), timeout=10.0).close()
 
 
 def _cancel(tasks: list[Any]) -> None:

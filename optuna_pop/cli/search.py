@@ -101,8 +101,8 @@ def command(
     ray: Annotated[
         str | None,
         typer.Option(
-            help="Train as tasks of a Ray cluster: its address, or `auto` for the one of this "
-            "machine, which is made if there is none."
+            help="Train as tasks of a Ray cluster: its address, or `auto` for the one that this "
+            "machine belongs to."
         ),
     ] = None,
     gpus_per_trial: Annotated[

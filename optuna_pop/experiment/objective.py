@@ -16,7 +16,7 @@ from optuna.trial import Trial, TrialState
 from optuna_pop.curves import CurveTrial
 from optuna_pop.errors import StorageError
 from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
-from optuna_pop.experiment.workers import mark_interrupted, sign
+from optuna_pop.experiment.workers import begin, mark_interrupted
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.ledger import REPRODUCIBLE_ATTR
 from optuna_pop.profiling import LatencyTable
@@ -63,8 +63,8 @@ class TrainingObjective:
 
         A training that ends in NaN gives NaN, with which Optuna fails the trial and goes on.
         """
-        sign(trial)
         try:
+            begin(trial)
             return self._run(CurveTrial(trial))
         except KeyboardInterrupt:
             mark_interrupted(trial)

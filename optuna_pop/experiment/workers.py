@@ -10,8 +10,9 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
+from optuna_pop.claims import reserve
 from optuna_pop.experiment import identity
-from optuna_pop.ledger import REPRODUCIBLE_ATTR
+from optuna_pop.ledger import REPRODUCIBLE_ATTR, Ledger
 from optuna_pop.process import Holder, this_process
 
 OWNER_ATTR = "optuna_pop:owner"
@@ -36,9 +37,34 @@ class Recovered:
     given_up: tuple[int, ...]
 
 
-def sign(trial: Trial) -> None:
-    """Write into a trial which process runs it."""
+class SupersededError(RuntimeError):
+    """A trial that begins a training again which another trial has begun, too."""
+
+
+def begin(trial: Trial) -> None:
+    """Write into a trial which process runs it, and let it go if another one does its work.
+
+    A training of a dead worker may be enqueued twice, by workers that find it at the same moment,
+    and the sampler may have chosen it anew meanwhile: only one of them trains.
+
+    Raises:
+        SupersededError: if another does.
+    """
     trial.set_user_attr(OWNER_ATTR, asdict(this_process()))
+    space = identity.space_of(trial.study) if RETRY_ATTR in trial.user_attrs else None
+    if space is None:
+        return
+    frozen = trial.storage.get_trial(trial._trial_id)
+    row = space.row(space.from_params(frozen.system_attrs["fixed_params"]))
+
+    def yields(rival: FrozenTrial) -> bool:
+        later = rival.state == TrialState.WAITING and rival.number > trial.number
+        return later and RETRY_ATTR in rival.user_attrs
+
+    if not reserve(trial.study, frozen, Ledger(space), row, yields=yields):
+        raise SupersededError(
+            f"another trial trains what trial {trial.user_attrs[RETRY_ATTR]} began"
+        )
 
 
 def recover(study: Study) -> Recovered:
@@ -54,7 +80,11 @@ def recover(study: Study) -> Recovered:
         owner: dict[str, Any] | None = trial.user_attrs.get(OWNER_ATTR)
         if owner is None or not (owner == me or Holder(**owner).is_gone()):
             continue
-        hopeless = owner != me and _is_hopeless(study, trial)
+        mine = owner == me
+        hopeless = not mine and _is_hopeless(study, trial)
+        # Enqueued first: whoever is killed in between leaves it twice, which ``begin`` sees, and
+        # not lost. What is one's own still counts as running, so that this would be superseded.
+        enqueued = not hopeless and not mine and _enqueue(study, trial, died=True)
         try:
             if hopeless:
                 words = f"its worker died, as {_deaths(trial)} before it"
@@ -62,10 +92,10 @@ def recover(study: Study) -> Recovered:
                 study._storage.set_trial_user_attr(trial._trial_id, REPRODUCIBLE_ATTR, True)
             study.tell(trial.number, state=TrialState.FAIL)
         except (ValueError, UpdateFinishedTrialError):
-            continue  # another worker was faster, and enqueues it
+            continue  # another worker was faster, and has enqueued it, too
         if hopeless:
             given_up.append(trial.number)
-        elif _enqueue(study, trial, died=owner != me):
+        elif enqueued or (mine and _enqueue(study, trial, died=False)):
             again.append(trial.number)
     return Recovered(tuple(again), tuple(given_up))
 
@@ -94,13 +124,20 @@ def requeue_interrupted(study: Study) -> None:
 
 def _enqueue(study: Study, trial: FrozenTrial, *, died: bool) -> bool:
     """Enqueue a trial again; False if it ended before it was known what it would train."""
+    params = _params(study, trial)
+    if params:
+        attrs = {RETRY_ATTR: trial.number, DEATHS_ATTR: _deaths(trial) + died}
+        study.enqueue_trial(params, user_attrs=attrs)
+    return bool(params)
+
+
+def _params(study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    """What a trial trains, also where it ended as it was chosen or taken from the queue."""
     space = identity.space_of(study)
-    names = space.distributions().keys() if space is not None else set()
-    if not trial.params or not names <= trial.params.keys():
-        return False  # nothing was trained, and the sampler may choose the architecture again
-    attrs = {RETRY_ATTR: trial.number, DEATHS_ATTR: _deaths(trial) + died}
-    study.enqueue_trial(trial.params, user_attrs=attrs)
-    return True
+    if space is None:
+        return trial.params
+    architecture = Ledger(space).architecture(trial)
+    return {} if architecture is None else dict(space.params(architecture))
 
 
 def _is_hopeless(study: Study, trial: FrozenTrial) -> bool:

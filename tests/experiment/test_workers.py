@@ -21,7 +21,7 @@ from optuna_pop.experiment import storage, workers
 from tests.experiment.test_workers import SPACE
 study = storage.load_study(sys.argv[1], "s")
 trial = study.ask()
-workers.sign(trial)
+workers.begin(trial)
 if sys.argv[2] == "whole":
     SPACE.suggest(trial)
 elif sys.argv[2] == "part":
@@ -75,7 +75,7 @@ def test_what_was_not_chosen_yet_is_not_begun_again(
 def test_what_an_outage_left_behind_is_begun_again_and_no_death(study: optuna.Study) -> None:
     trial = study.ask()
     SPACE.suggest(trial)
-    workers.sign(trial)
+    workers.begin(trial)
     assert workers.recover(study) == workers.Recovered((0,), ())
     again = study.trials[1]
     assert again.state == TrialState.WAITING
@@ -96,3 +96,46 @@ def test_the_heartbeat_retries_as_often(study: optuna.Study) -> None:
         first(failed)
         workers.retry_stale(study, study.trials[-1])
         assert (len(study.trials) - before == 2) is enqueued
+
+
+def test_enqueued_twice_it_is_trained_once(study: optuna.Study, url: str) -> None:
+    die(url, "whole")
+    dead = study.trials[0]
+    # As by two workers that find it at the same moment.
+    assert workers._enqueue(study, dead, died=True)
+    assert workers.recover(study).again == (0,)
+    assert [t.state for t in study.trials[1:]] == 2 * [TrialState.WAITING]
+    first = study.ask()
+    workers.begin(first)
+    second = study.ask()
+    with pytest.raises(workers.SupersededError, match="what trial 0 began"):
+        workers.begin(second)
+    study.tell(first, (1.0, 1.0))
+
+
+def test_killed_as_it_is_taken_from_the_queue_it_is_begun_again(
+    study: optuna.Study, url: str
+) -> None:
+    die(url, "whole")
+    workers.recover(study)
+    die(url, "none")  # takes the retry, and dies before it has any parameter
+    assert workers.recover(study).again == (1,)
+    again = study.trials[2]
+    assert again.system_attrs["fixed_params"] == study.trials[0].params
+    assert again.user_attrs[workers.DEATHS_ATTR] == 2
+
+
+def test_what_the_sampler_chose_anew_is_not_begun_again(study: optuna.Study, url: str) -> None:
+    die(url, "whole")
+    params = study.trials[0].params
+    workers.recover(study)
+    retry = study.ask()
+    rival = optuna.trial.create_trial(
+        state=TrialState.COMPLETE,
+        params=params,
+        distributions=dict(SPACE.distributions()),
+        values=[1.0, 1.0],
+    )
+    study.add_trial(rival)
+    with pytest.raises(workers.SupersededError):
+        workers.begin(retry)
