@@ -58,7 +58,8 @@ def begin(trial: Trial) -> None:
     row = space.row(space.from_params(frozen.system_attrs["fixed_params"]))
 
     def yields(rival: FrozenTrial) -> bool:
-        later = rival.state == TrialState.WAITING and rival.number > trial.number
+        # A later one sees this one, which was there before it, as it begins.
+        later = rival.number > trial.number and not rival.state.is_finished()
         return later and RETRY_ATTR in rival.user_attrs
 
     if not reserve(trial.study, frozen, Ledger(space), row, yields=yields):

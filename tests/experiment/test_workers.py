@@ -105,9 +105,8 @@ def test_enqueued_twice_it_is_trained_once(study: optuna.Study, url: str) -> Non
     assert workers._enqueue(study, dead, died=True)
     assert workers.recover(study).again == (0,)
     assert [t.state for t in study.trials[1:]] == 2 * [TrialState.WAITING]
-    first = study.ask()
+    first, second = study.ask(), study.ask()
     workers.begin(first)
-    second = study.ask()
     with pytest.raises(workers.SupersededError, match="what trial 0 began"):
         workers.begin(second)
     study.tell(first, (1.0, 1.0))
