@@ -67,8 +67,8 @@ def wait_for_running(folder: Path, search: subprocess.Popen[str], *, complete: i
             # Only to look: opening it as Optuna's storage would make tables beside the search.
             with closing(sqlite3.connect(f"file:{folder}/study.db?mode=ro", uri=True)) as database:
                 rows = database.execute(
-                    "select state, exists (select 1 from trial_params p where p.trial_id ="
-                    " t.trial_id) from trials t"
+                    "select state, exists (select 1 from trial_user_attributes a where a.trial_id ="
+                    " t.trial_id and a.key = 'latency_ms') from trials t"
                 ).fetchall()
         except sqlite3.OperationalError:
             continue  # the search has not made the study yet
@@ -202,7 +202,8 @@ def test_interrupted_search_resumes(folder: Path, number: signal.Signals) -> Non
     assert "same command resumes" in err
     assert "Traceback" not in err
     with opened(folder) as study:
-        assert [t.state for t in study.trials].count(TrialState.WAITING) == 1
+        waits = [t.state for t in study.trials].count(TrialState.WAITING)
+        assert waits == 1, [(t.state, t.params, t.user_attrs, t.system_attrs) for t in study.trials]
         waiting = study.get_trials(states=(TrialState.WAITING,))[0]
         params = waiting.system_attrs["fixed_params"]
     second = start(folder, 2)
