@@ -103,7 +103,7 @@ def _by_pop(
     budget: int,
     make: Callable[[Space[object], FloatArray], POPSampler[object]],
 ) -> Search:
-    space, place = _space(table)
+    space, place = space_of(table)
     costs = np.empty(len(space))
     costs[place] = table.costs  # place: row of the table -> row of the space
     back = np.argsort(place)
@@ -123,7 +123,7 @@ def _by_pop(
     return Search(trained, ask_s)
 
 
-def _space(table: Table) -> tuple[Space[object], np.ndarray]:
+def space_of(table: Table) -> tuple[Space[object], np.ndarray]:
     """The table's space, and for each row of the table its row in the space."""
     if not table.grid:
         pool = PoolSpace(table.vectors - table.vectors.min(axis=0), dimensions=table.levels)
