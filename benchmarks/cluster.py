@@ -64,7 +64,7 @@ def measure(
 
 def with_ratios(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Add each gap's ratio to one worker's, where that was measured."""
-    alone = next((run["gap"] for run in runs if run["workers"] == 1), {})
+    alone: dict[str, float] = next((run["gap"] for run in runs if run["workers"] == 1), {})
     return [
         {**run, "ratio": {n: round(g / alone[n], 3) for n, g in run["gap"].items() if n in alone}}
         for run in runs

@@ -81,10 +81,11 @@ class Statements:
 
     def a_trial(self, first: int) -> float:
         """Mean of an ask and a tell while ``first`` to ``first + WINDOW`` were finished."""
-        return sum(
-            float(np.mean([n for done, n in calls if first <= done < first + WINDOW] or [np.nan]))
-            for calls in (self.asks, self.tells)
-        )
+        total = 0.0
+        for calls in (self.asks, self.tells):
+            sent = [float(n) for done, n in calls if first <= done < first + WINDOW]
+            total += float(np.mean(sent)) if sent else float("nan")
+        return total
 
 
 @dataclass
