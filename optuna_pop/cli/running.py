@@ -132,6 +132,16 @@ def completed(study: optuna.Study) -> int:
     return len(study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
 
 
+def say_what_others_do(study: optuna.Study, trials: int) -> None:
+    """Say so where a command ends while other workers train, or left something behind."""
+    open_now = study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+    if open_now and completed(study) < trials:
+        console().print(
+            f"{completed(study)} of {trials} trainings are done; with other workers, or left by "
+            f"them: trials {[t.number for t in open_now]}. The same command takes up what is left."
+        )
+
+
 def _optimize(
     study: optuna.Study, objective: Any, callbacks: Sequence[Callback], trainings: int | None
 ) -> None:

@@ -190,6 +190,7 @@ def command(
         StudyMirror(opened, StudyRuns(opened), outage_limit).catch_up()
     else:
         _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
+    running.say_what_others_do(opened, trials)
     boundary.report(opened, sampler)
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import optuna
 import pytest
@@ -15,6 +17,7 @@ from optuna.trial import TrialState
 from optuna_pop.experiment import identity
 from tests.cli.test_search import SEARCH, architectures, opened
 
+DOCS = Path(__file__).parents[2] / "docs" / "cluster.md"
 Run = Callable[..., tuple[int, str, str]]
 
 
@@ -64,6 +67,44 @@ def test_worker_elsewhere_needs_only_storage_and_name(folder: Path, run: Run) ->
         assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
         assert len(owners(study)) == 2
         assert len(set(architectures(study))) == 3
+
+
+def test_slurm_script_of_the_docs_puts_its_training_back_and_goes_on(
+    folder: Path, run: Run
+) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    assert run(*SEARCH, "--storage", url, "--trials", "1", "--study", "night")[0] == 0
+    with opened(folder, "night") as study:
+        settings = identity.settings_of(study)
+        study.set_user_attr("optuna_pop:settings", {**settings, "trials": 3})
+    text = DOCS.read_text(encoding="utf-8")
+    script = text.partition("## Slurm")[2].partition("```sh\n")[2].partition("```")[0]
+    lines = [line for line in script.splitlines() if not line.startswith("export")]
+    (folder / "job.sh").write_text("\n".join(lines))
+    job: dict[str, Any] = {
+        "cwd": folder,
+        "text": True,
+        "stderr": subprocess.PIPE,
+        "env": {
+            **os.environ,
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "OPTUNA_POP_STORAGE": url,
+            "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db",
+        },
+    }
+    with opened(folder, "night") as study, subprocess.Popen(["bash", "job.sh"], **job) as worker:
+        while worker.poll() is None and not any(
+            "latency_ms" in trial.user_attrs
+            for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+        ):
+            time.sleep(0.1)
+        worker.terminate()  # as --signal=B:TERM@120 does
+        _, err = worker.communicate()
+        assert worker.returncode == 130, err
+        assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
+        assert subprocess.run(["bash", "job.sh"], check=False, **job).returncode == 0
+        assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 3
+        assert not study.get_trials(states=(TrialState.RUNNING, TrialState.WAITING))
 
 
 @pytest.mark.parametrize(
