@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from optuna_pop.errors import needs_extra
+from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.trainables.networks import Network, build_network
 
@@ -49,24 +49,33 @@ def export_onnx(blocks: Sequence[BlockConfig], *, seed: int = 0) -> bytes:
     return to_onnx(network)
 
 
-def to_onnx(network: Network) -> bytes:
-    """Return a network as an ONNX model: batch 1, static shapes, batch norm folded.
+def to_onnx(network: nn.Module, input_shapes: Sequence[tuple[int, ...]] | None = None) -> bytes:
+    """Return a module as an ONNX model: batch 1, static shapes, batch norm folded.
 
     Args:
-        network: The network, in any mode; its mode and weights are left as they are.
+        network: The module, in any mode; its mode and weights are left as they are.
+        input_shapes: Of each input without the batch, (channels, height, width); those of its first
+            block's by default, if it is a ``Network``.
 
     Returns:
-        A serialised model from ``input`` (1, c, h, w) float32 to ``output``.
+        A serialised model from ``input`` (1, c, h, w) float32 to ``output``; further inputs are
+        called ``input_2`` and so on.
 
     Raises:
+        InputError: if ``input_shapes`` is missing.
         MissingExtraError: if onnx is not installed.
     """
     with needs_extra("profiling"):
         import onnx  # noqa: F401 - torch's exporter needs it and would not say how to get it
+    if input_shapes is None:
+        if not isinstance(network, Network):
+            raise InputError(f"to_onnx needs input_shapes for a {type(network).__name__}")
+        input_shapes = (network.configs[0].input_shape,)
     was_training = network.training
     network.eval()
-    device = next(network.parameters()).device
-    example = torch.zeros(1, *network.configs[0].input_shape, device=device)
+    device = next((p.device for p in network.parameters()), torch.device("cpu"))
+    examples = tuple(torch.zeros(1, *shape, device=device) for shape in input_shapes)
+    names = [INPUT_NAME, *(f"{INPUT_NAME}_{i}" for i in range(2, len(examples) + 1))]
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             # The TorchScript exporter is deprecated but takes a tenth of the new one's time,
@@ -76,9 +85,9 @@ def to_onnx(network: Network) -> bytes:
             file = Path(folder, "network.onnx")
             torch.onnx.export(
                 network,
-                (example,),
+                examples,
                 file,
-                input_names=[INPUT_NAME],
+                input_names=names,
                 output_names=[OUTPUT_NAME],
                 opset_version=_OPSET,
                 do_constant_folding=True,
