@@ -58,6 +58,10 @@ class DataError(InputError):
     """A data set is missing, damaged or does not fit the space."""
 
 
+class EngineError(OptunaPopError):
+    """An inference engine cannot run here, or failed while it ran."""
+
+
 class OrderWarning(UserWarning):
     """The trained architectures contradict the order too much to prune on it."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
 from optuna_pop.errors import OptunaPopError, UnknownNameError
@@ -19,9 +21,11 @@ class Registry(Generic[T]):
         what: What the parts are, for messages ("data set").
         package: Dotted name of the package whose modules register the parts. They are imported
             at the first look-up, so adding a part is adding one file to that package.
+        group: Of entry points; each names a module of another package that registers parts.
     """
 
-    def __init__(self, what: str, package: str) -> None:
+    def __init__(self, what: str, package: str, group: str | None = None) -> None:
+        self._group = group
         self._what = what
         self._package = package
         self._parts: dict[str, T] = {}
@@ -58,4 +62,12 @@ class Registry(Generic[T]):
         package = importlib.import_module(self._package)
         for module in pkgutil.iter_modules(package.__path__, prefix=f"{self._package}."):
             importlib.import_module(module.name)
+        for point in entry_points(group=self._group) if self._group else ():
+            try:
+                point.load()
+            except Exception as error:  # somebody else's code; the rest must stay usable
+                warnings.warn(
+                    f"{self._what} {point.name!r} ({point.value}) cannot be loaded: {error}",
+                    stacklevel=3,
+                )
         self._loaded = True

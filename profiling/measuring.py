@@ -1,4 +1,4 @@
-"""How latencies are measured on a CPU: the whole protocol, in one place.
+"""How latencies are measured on a CPU: the whole protocol, in one place (GPUs: `gpu_measuring`).
 
 A block alone must take the time it takes inside a network, or the sums of POP's look-up table
 (paper, section 3.2) predict nothing. So:
@@ -25,40 +25,45 @@ quiet machine, 3.7% against 5.9% with both cores busy, and 5.5% against 10.6% in
 from __future__ import annotations
 
 import time
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from optuna_pop.errors import InputError
+from optuna_pop.profiling.accelerator import Reading
 from optuna_pop.profiling.device import no_garbage_collection, pinned
 from optuna_pop.profiling.engines.base import Engine
+from optuna_pop.profiling.journal import Journal
 from optuna_pop.profiling.progress import Progress, silent
 
 K = TypeVar("K", bound=Hashable)
 MIN_CYCLES = 15
-_NS_PER_MS = 1e6
 
 
 @dataclass(frozen=True, slots=True)
 class Measurement(Generic[K]):
-    """What a round robin gave.
+    """What a session gave.
 
     Attributes:
-        samples: Milliseconds of each timed run by name, each of shape (cycles,), in the
-            order they were taken.
-        reference: Milliseconds of the reference convolution, one per visit, shape (visits,).
+        samples: Milliseconds of each timed run by name, each of shape (runs,), in the order they
+            were taken.
+        reference: Milliseconds of the reference convolution between visits, shape (runs,).
         cycles: Visits to each network.
         started: When it began (UTC).
+        enqueue: On a GPU, milliseconds the host took to hand over each run, like ``samples``.
+        readings: State of a GPU, read between visits.
     """
 
     samples: Mapping[K, NDArray[np.float64]]
     reference: NDArray[np.float64]
     cycles: int
     started: datetime
+    enqueue: Mapping[K, NDArray[np.float64]] = field(default_factory=dict)
+    readings: tuple[Reading, ...] = ()
 
 
 def round_robin(
@@ -69,6 +74,7 @@ def round_robin(
     seconds: float = 0.0,
     seed: int = 0,
     progress: Progress = silent,
+    journal: Journal | None = None,
 ) -> Measurement[K]:
     """Time compiled networks against each other.
 
@@ -80,6 +86,7 @@ def round_robin(
             too are spread over the machine's slow and fast phases.
         seed: Of the order of visits.
         progress: Told the percentage done after each cycle.
+        journal: Keeps what is measured, so that an interrupted session goes on where it was.
 
     Raises:
         InputError: if there is nothing to measure, or too few cycles.
@@ -89,36 +96,31 @@ def round_robin(
             f"measuring needs at least 1 network and {MIN_CYCLES} cycles but got "
             f"{len(engines)} and {cycles}"
         )
-    random = np.random.default_rng(seed)
     names = list(engines)
-    taken: dict[K, list[int]] = {name: [] for name in names}
-    between: list[int] = []
-    started = datetime.now(UTC)
+    kept = journal or Journal(None, {}, len(names))
+    taken, between = kept.samples, kept.reference
+    done, begin = kept.cycles, time.perf_counter() - kept.elapsed
+    random = np.random.default_rng((seed, done))
     with pinned(), no_garbage_collection():
         for engine in (reference, *engines.values()):
             engine.warm()
-        begin, done = time.perf_counter(), 0
         while done < cycles or time.perf_counter() - begin < seconds:
             for i in random.permutation(len(names)).tolist():
                 _visit(reference, between)
-                _visit(engines[names[i]], taken[names[i]])
+                _visit(engines[names[i]], taken[i])
             done += 1
-            elapsed = (time.perf_counter() - begin) / seconds if seconds > 0 else 1.0
-            progress("measuring", int(100 * min(1.0, elapsed, done / cycles)), 100)
+            elapsed = time.perf_counter() - begin
+            kept.keep(done, elapsed)
+            share = elapsed / seconds if seconds > 0 else 1.0
+            progress("measuring", int(100 * min(1.0, share, done / cycles)), 100)
     return Measurement(
-        samples={name: _milliseconds(taken[name]) for name in names},
-        reference=_milliseconds(between),
+        samples={name: np.asarray(taken[i]) for i, name in enumerate(names)},
+        reference=np.asarray(between),
         cycles=done,
-        started=started,
+        started=kept.started,
     )
 
 
-def _visit(engine: Engine, taken: list[int]) -> None:
+def _visit(engine: Engine, taken: list[float]) -> None:
     engine.run()
-    start = time.perf_counter_ns()
-    engine.run()
-    taken.append(time.perf_counter_ns() - start)
-
-
-def _milliseconds(nanoseconds: Sequence[int]) -> NDArray[np.float64]:
-    return np.asarray(nanoseconds, dtype=np.float64) / _NS_PER_MS
+    taken.append(engine.time().ms)

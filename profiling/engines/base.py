@@ -1,4 +1,4 @@
-"""The life cycle every inference engine has: compile → warm → run → close.
+"""The life cycle every inference engine has: compile → warm → run → layers → close.
 
 One instance is one network, resident and ready to run. The public methods check the state; a
 concrete engine writes only the ``_impl`` methods and ``info``.
@@ -6,14 +6,37 @@ concrete engine writes only the ``_impl`` methods and ``info``.
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from optuna_pop.errors import OptunaPopError
+from optuna_pop.errors import EngineError, OptunaPopError
 
 State = Literal["new", "compiled", "warm", "closed"]
+Precision = Literal["float32", "tf32", "float16", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("float32", "tf32", "float16", "int8")
+Kind = Literal["cpu", "gpu"]
+_NS_PER_MS = 1e6
+_LAYER_RUNS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """How networks shall be compiled.
+
+    Attributes:
+        precision: Number type of weights and activations. "tf32" stores float32 and lets the tensor
+            cores of NVIDIA GPUs multiply with fewer digits.
+        cache: Folder where compiled networks and timing caches are kept between runs on the same
+            device; None keeps nothing.
+    """
+
+    precision: Precision = "float32"
+    cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,13 +47,46 @@ class EngineInfo:
         name: Registered name.
         version: Version of the engine's library.
         precision: Number type of weights and activations, e.g. "float32".
-        threads: Threads that one run uses.
+        threads: Threads of the host that one run uses.
+        kind: What computes; decides how latencies are measured.
+        clock: What times a run: the host's clock around it, or events in the GPU's own queue.
     """
 
     name: str
     version: str
     precision: str
     threads: int
+    kind: Kind = "cpu"
+    clock: Literal["host", "cuda events"] = "host"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """One timed run.
+
+    Attributes:
+        ms: Its latency in milliseconds.
+        enqueue_ms: Time the host took to hand the run to a GPU, in milliseconds; None where host
+            and device are one, or it is not known.
+    """
+
+    ms: float
+    enqueue_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LayerTime:
+    """What an engine says of one of its layers.
+
+    Attributes:
+        name: The engine's name of it; fused layers are often called "a + b". Names may repeat.
+        ms: Mean time per run, in milliseconds.
+        nodes: Names of the ONNX nodes it computes, where the engine tells.
+    """
+
+    name: str
+    ms: float
+    nodes: tuple[str, ...] = field(default=())
 
 
 class Engine(ABC):
@@ -39,27 +95,33 @@ class Engine(ABC):
     Args:
         model: A serialized ONNX model, batch 1, static shapes.
         label: What the model is, for messages, e.g. a block's key.
+        options: How to compile it.
 
     Example:
         >>> with ENGINES["onnxruntime"](model, label="DF1") as engine:  # compiles
         ...     engine.warm()
-        ...     engine.run()
+        ...     engine.time().ms
     """
 
-    def __init__(self, model: bytes, *, label: str = "model") -> None:
+    def __init__(
+        self, model: bytes, *, label: str = "model", options: EngineOptions | None = None
+    ) -> None:
         self._model = model
         self._state: State = "new"
         self.label = label
+        self.options = options or EngineOptions()
 
     # --- what an engine writes ---------------------------------------------------------------
 
     @classmethod
     @abstractmethod
-    def info(cls) -> EngineInfo:
+    def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         """Describe the engine.
 
         Raises:
             MissingExtraError: if the engine's library is not installed.
+            EngineError: if it cannot run here, e.g. without a GPU.
+            InputError: if it has no such precision.
         """
 
     @abstractmethod
@@ -73,6 +135,29 @@ class Engine(ABC):
     @abstractmethod
     def _close_impl(self) -> None:
         """Free what ``_compile_impl`` took."""
+
+    def _time_impl(self) -> Timing:
+        """Execute the network once and time it; by default on the host's clock."""
+        start = time.perf_counter_ns()
+        self._run_impl()
+        return Timing((time.perf_counter_ns() - start) / _NS_PER_MS)
+
+    def _sample_impl(self, warm_s: float, seconds: float, least: int) -> list[Timing]:
+        """Warm up by time, then time runs; for engines that time themselves to override."""
+        begin = time.perf_counter()
+        while time.perf_counter() - begin < warm_s:
+            self._run_impl()
+        begin, taken = time.perf_counter(), []
+        while len(taken) < least or time.perf_counter() - begin < seconds:
+            taken.append(self._time_impl())
+        return taken
+
+    def _layers_impl(self, runs: int) -> Sequence[LayerTime]:  # noqa: ARG002 - for others
+        """Time layer by layer; engines that can do it override this."""
+        raise EngineError(
+            f"{type(self).__name__} does not time single layers: measure blocks on their own, or "
+            "use an engine that does (onnxruntime, openvino, tensorrt, trtexec)"
+        )
 
     # --- the life cycle ----------------------------------------------------------------------
 
@@ -100,10 +185,39 @@ class Engine(ABC):
 
         Raises:
             OptunaPopError: if the engine was not compiled and warmed, or is closed.
+            EngineError: if the device was lost.
         """
         if self._state != "warm":
             self._require("warm")
         self._run_impl()
+
+    def time(self) -> Timing:
+        """Execute the network once and return how long it took; errors as of ``run``."""
+        if self._state != "warm":
+            self._require("warm")
+        return self._time_impl()
+
+    def sample(self, *, warm_s: float, seconds: float, least: int) -> list[Timing]:
+        """Warm up for some time, then time runs one after the other; errors as of ``run``.
+
+        Args:
+            warm_s: Seconds of untimed runs, so that a GPU's clocks rise.
+            seconds: Seconds of timed runs.
+            least: Timed runs, however long they take.
+        """
+        self._require("warm")
+        return self._sample_impl(warm_s, seconds, least)
+
+    def layers(self, runs: int = _LAYER_RUNS) -> tuple[LayerTime, ...]:
+        """Time layer by layer, in a pass of its own, as asking for layers slows a network down.
+
+        Never take a network's latency from the sum of these.
+
+        Raises:
+            EngineError: if this engine cannot.
+        """
+        self._require("warm")
+        return tuple(self._layers_impl(runs))
 
     def close(self) -> None:
         """Free everything; closing again does nothing."""
