@@ -36,7 +36,7 @@ class Accelerator:
     Attributes:
         name: E.g. "NVIDIA GeForce GTX 1080 Ti".
         driver: Version of its driver.
-        memory_gib: Its memory.
+        memory_gib: Its memory; None where it is not known.
         sm_mhz: Least and greatest clock of the multiprocessors seen.
         memory_mhz: Least and greatest clock of the memory seen.
         power_w: Greatest power seen, in watts.
@@ -47,7 +47,7 @@ class Accelerator:
 
     name: str
     driver: str
-    memory_gib: float
+    memory_gib: float | None
     sm_mhz: tuple[float, float] | None = None
     memory_mhz: tuple[float, float] | None = None
     power_w: float | None = None

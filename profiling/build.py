@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import platform
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+from functools import partial
 from typing import TypeAlias, TypeVar
 
 import numpy as np
 
 from optuna_pop.errors import InputError
-from optuna_pop.profiling import device
-from optuna_pop.profiling.engines import ENGINES, Engine, EngineInfo
-from optuna_pop.profiling.measuring import MIN_CYCLES, Measurement, round_robin
-from optuna_pop.profiling.progress import Progress, terminal_bar
-from optuna_pop.profiling.records import Conditions, DeviceRecord, LatencyRecord, NetworkRecord
-from optuna_pop.profiling.reference import reference_model
+from optuna_pop.profiling.attribution import by_position
+from optuna_pop.profiling.layered import block_samples, covering_rows
+from optuna_pop.profiling.measuring import MIN_CYCLES
+from optuna_pop.profiling.progress import Progress
+from optuna_pop.profiling.records import LatencyRecord, NetworkRecord, Source
+from optuna_pop.profiling.session import Plan, Session, measure
 from optuna_pop.profiling.table import LatencyTable
 from optuna_pop.profiling.verify import verify
 from optuna_pop.spaces.base import MOST_ENUMERATED, Space
@@ -34,63 +31,91 @@ Keys: TypeAlias = tuple[str, ...]
 """A network as the keys of its blocks; a block alone has one."""
 
 NETWORKS = 12
-SECONDS = 20.0
 
 
 def build_table(
     space: Space[A],
-    engine_name: str,
     export: Export,
+    plan: Plan | None = None,
     *,
     networks: int = NETWORKS,
-    cycles: int = MIN_CYCLES,
-    seconds: float = SECONDS,
-    seed: int = 0,
+    source: Source = "blocks",
     progress: Progress | None = None,
 ) -> LatencyTable:
     """Measure every block configuration of a space on this device.
 
-    Whole networks of the space are measured in the same round robin, to verify that sums of
-    blocks predict them (POP paper, Figure 3(a)) and to fit this device's correction. It is kept
-    only if it improves estimates of networks that it was not fitted on.
+    Whole networks of the space are measured in the same session, to verify that sums of blocks
+    predict them (POP paper, Figure 3(a)) and to fit this device's correction. It is kept only if
+    it improves estimates of networks that it was not fitted on.
 
     Args:
         space: What to measure.
-        engine_name: Name of a registered engine.
         export: Gives the ONNX model of blocks in a row.
+        plan: With which engine, and how.
         networks: Whole networks to measure; fewer than 5 verify but fit no correction.
-        cycles: Visits to every block and network, at least 15.
-        seconds: Measure at least so long.
-        seed: Of the choice of networks and the order of visits.
+        source: "blocks" measures each block as a network of its own; "layers" measures whole
+            networks that have them all, and adds up the engine's times of their layers.
         progress: Told what is done; by default a bar where standard error is a terminal.
 
     Returns:
         The table, with its verification where ``networks`` is not 0.
 
     Raises:
-        InputError: if an argument cannot be used, the space has no blocks, or the engine rejects
-            a model.
+        InputError: if an argument cannot be used, the space has no blocks, the engine rejects
+            a model, or layers cannot be given back to all blocks.
         UnknownNameError: if there is no such engine.
         MissingExtraError: if the engine's library is not installed.
+        EngineError: if the engine cannot run here, does not time layers, or loses its device.
+        TableError: if the plan's journal holds a session of something else.
     """
-    if networks < 0 or cycles < MIN_CYCLES or not 0 <= seconds < float("inf"):
+    plan = plan or Plan()
+    if networks < 0 or plan.cycles < MIN_CYCLES or not 0 <= plan.seconds < float("inf"):
         raise InputError(
             f"networks and seconds must not be negative and cycles at least {MIN_CYCLES} "
-            f"but got {networks}, {seconds} and {cycles}"
+            f"but got {networks}, {plan.seconds} and {plan.cycles}"
         )
-    engine = ENGINES[engine_name]
-    info = engine.info()  # refuses a missing library before the work begins
     blocks = space.block_configs()
-    whole = [space.blocks(space.at(row)) for row in spread_rows(space, networks, seed)]
-    wanted = {_keys(row): row for row in [*((block,) for block in blocks), *whole]}
-    with ExitStack() as open_now:
-        show = open_now.enter_context(terminal_bar()) if progress is None else progress
-        compiled = _compile(open_now, engine, wanted, export, show)
-        reference = open_now.enter_context(engine(reference_model(), label="reference"))
-        measured = round_robin(
-            compiled, reference, cycles=cycles, seconds=seconds, seed=seed, progress=show
-        )
-    return _table(measured, info, [_keys((b,)) for b in blocks], [_keys(row) for row in whole])
+    whole = [space.blocks(space.at(row)) for row in spread_rows(space, networks, plan.seed)]
+    covering: list[tuple[BlockConfig, ...]] = []
+    if source == "layers":
+        covering = [space.blocks(space.at(row)) for row in covering_rows(space, plan.seed)]
+    alone = [(block,) for block in blocks] if source == "blocks" else []
+    wanted: dict[Keys, Sequence[BlockConfig]] = {
+        _keys(row): row for row in [*alone, *whole, *covering]
+    }
+    session = measure(
+        models(wanted, export),
+        plan,
+        label=" + ".join,
+        layers_of=[_keys(row) for row in covering],
+        progress=progress,
+    )
+    if source == "blocks":
+        records = {block.key: session.record((block.key,)) for block in blocks}
+    else:
+        found = block_samples(session.layers, by_position, [block.key for block in blocks])
+        started = session.measured.started
+        records = {key: LatencyRecord.of(times, started) for key, times in found.items()}
+    table = LatencyTable(
+        statistic=session.statistic,
+        source=source,
+        conditions=session.conditions(),
+        blocks=records,
+        networks=network_records(session, [_keys(row) for row in whole]),
+    )
+    return verified(table)
+
+
+def models(
+    wanted: Mapping[Keys, Sequence[BlockConfig]], export: Export
+) -> dict[Keys, Callable[[], bytes]]:
+    """Say how each network's ONNX model is made, when its turn comes."""
+    return {keys: partial(export, blocks) for keys, blocks in wanted.items()}
+
+
+def network_records(session: Session[Keys], whole: Sequence[Keys]) -> tuple[NetworkRecord, ...]:
+    """Summarise whole networks."""
+    return tuple(NetworkRecord(blocks=keys, record=session.record(keys)) for keys in whole)
 
 
 def spread_rows(space: Space[A], count: int, seed: int) -> list[int]:
@@ -136,50 +161,6 @@ def _keys(blocks: Sequence[BlockConfig]) -> Keys:
     return tuple(block.key for block in blocks)
 
 
-def _compile(
-    open_now: ExitStack,
-    engine: type[Engine],
-    wanted: Mapping[Keys, Sequence[BlockConfig]],
-    export: Export,
-    progress: Progress,
-) -> dict[Keys, Engine]:
-    """Export and compile everything; all of it stays resident until ``open_now`` closes."""
-    compiled = {}
-    for done, (keys, blocks) in enumerate(wanted.items()):
-        progress("compiling", done, len(wanted))
-        model = engine(export(blocks), label=" + ".join(keys))
-        compiled[keys] = open_now.enter_context(model)
-    progress("compiling", len(wanted), len(wanted))
-    return compiled
-
-
-def _table(
-    measured: Measurement[Keys], info: EngineInfo, blocks: list[Keys], whole: list[Keys]
-) -> LatencyTable:
-    def record(keys: Keys) -> LatencyRecord:
-        return LatencyRecord.of(measured.samples[keys], measured.started)
-
-    fast, slow = np.quantile(measured.reference, (0.05, 0.95))
-    conditions = Conditions(
-        device=DeviceRecord(**asdict(device.describe())),
-        engine=info.name,
-        precision=info.precision,
-        versions={info.name: info.version, **_versions()},
-        threads=info.threads,
-        date=measured.started,
-        cycles=measured.cycles,
-        reference=LatencyRecord.of(measured.reference, measured.started),
-        drift=float(slow / fast),
-    )
-    table = LatencyTable(
-        statistic="minimum",
-        conditions=conditions,
-        blocks={keys[0]: record(keys) for keys in blocks},
-        networks=tuple(NetworkRecord(blocks=keys, record=record(keys)) for keys in whole),
-    )
-    return verified(table)
-
-
 def verified(table: LatencyTable) -> LatencyTable:
     """Return the table with its verification and correction computed from what it holds.
 
@@ -190,24 +171,11 @@ def verified(table: LatencyTable) -> LatencyTable:
     if not table.networks:
         return table.model_copy(update={"verification": None, "correction": None})
 
-    def latency(record: LatencyRecord) -> float:
-        return float(getattr(record, table.statistic))
-
-    known = {key: latency(record) for key, record in table.blocks.items()}
+    known = {key: table.of(record) for key, record in table.blocks.items()}
     verification, correction = verify(
         sums=np.array([sum(known[key] for key in net.blocks) for net in table.networks]),
         counts=np.array([len(net.blocks) for net in table.networks], dtype=np.float64),
-        measured=np.array([latency(net.record) for net in table.networks]),
+        measured=np.array([table.of(net.record) for net in table.networks]),
         shortest=min(known.values()),
     )
     return table.model_copy(update={"verification": verification, "correction": correction})
-
-
-def _versions() -> dict[str, str]:
-    found = {"python": platform.python_version()}
-    for name in ("optuna-pop", "numpy", "onnx", "torch"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found

@@ -31,6 +31,7 @@ from optuna_pop.profiling.engines.base import Engine
 from optuna_pop.profiling.journal import Journal
 from optuna_pop.profiling.measuring import K, Measurement
 from optuna_pop.profiling.progress import Progress, silent
+from optuna_pop.profiling.records import Note
 
 ROUNDS: Final = 3
 RUNS: Final = 10
@@ -104,7 +105,7 @@ def visit_in_rounds(
     )
 
 
-def notes(samples: ArrayLike, enqueue: ArrayLike = ()) -> tuple[str, ...]:
+def notes(samples: ArrayLike, enqueue: ArrayLike = ()) -> tuple[Note, ...]:
     """Say what NVIDIA's thresholds warn of.
 
     Args:
@@ -117,7 +118,7 @@ def notes(samples: ArrayLike, enqueue: ArrayLike = ()) -> tuple[str, ...]:
     """
     runs: NDArray[np.float64] = np.asarray(samples, dtype=np.float64)
     handed: NDArray[np.float64] = np.asarray(enqueue, dtype=np.float64)
-    found = []
+    found: list[Note] = []
     if runs.std() > UNSTABLE * runs.mean():
         found.append("unstable")
     if handed.size and np.median(handed) > ENQUEUE_BOUND * np.median(runs):

@@ -99,11 +99,12 @@ def round_robin(
     names = list(engines)
     kept = journal or Journal(None, {}, len(names))
     taken, between = kept.samples, kept.reference
-    done, begin = kept.cycles, time.perf_counter() - kept.elapsed
+    done = kept.cycles
     random = np.random.default_rng((seed, done))
     with pinned(), no_garbage_collection():
         for engine in (reference, *engines.values()):
             engine.warm()
+        begin = time.perf_counter() - kept.elapsed
         while done < cycles or time.perf_counter() - begin < seconds:
             for i in random.permutation(len(names)).tolist():
                 _visit(reference, between)

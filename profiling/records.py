@@ -6,6 +6,7 @@ conditions that say on what and with what it was measured.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Literal, Self
 
@@ -43,6 +44,8 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Coefficient = Annotated[float, Field(ge=-1, le=1)]
 Statistic = Literal["minimum", "median"]
+Note = Literal["unstable", "enqueue-bound"]
+Source = Literal["blocks", "layers"]
 
 
 class Part(BaseModel):
@@ -63,6 +66,7 @@ class LatencyRecord(Part):
         samples: Number of timed runs.
         unit: Of minimum, median and spread.
         time: When measuring began (UTC).
+        notes: Warnings of ``optuna_pop.profiling.gpu_measuring``, none on CPUs.
     """
 
     minimum: Milliseconds
@@ -71,6 +75,7 @@ class LatencyRecord(Part):
     samples: Annotated[int, Field(ge=1)]
     unit: Literal["ms"] = "ms"
     time: UtcTime
+    notes: tuple[Note, ...] = ()
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -79,12 +84,13 @@ class LatencyRecord(Part):
         return self
 
     @classmethod
-    def of(cls, samples: ArrayLike, time: datetime) -> LatencyRecord:
+    def of(cls, samples: ArrayLike, time: datetime, notes: Sequence[Note] = ()) -> LatencyRecord:
         """Summarise timed runs.
 
         Args:
             samples: Milliseconds in the order they were taken, shape (n,), n >= 2.
             time: When measuring began.
+            notes: Warnings.
 
         Raises:
             InputError: if there are fewer than two samples.
@@ -99,6 +105,7 @@ class LatencyRecord(Part):
             spread=float(abs(first.min() - second.min())),
             samples=len(runs),
             time=time,
+            notes=tuple(notes),
         )
 
 
@@ -124,23 +131,40 @@ class DeviceRecord(Part):
     memory_gib: float
 
 
+class AcceleratorRecord(Part):
+    """The GPU that ran the networks; see ``optuna_pop.profiling.accelerator.Accelerator``."""
+
+    name: str
+    driver: str
+    memory_gib: float | None
+    sm_mhz: tuple[float, float] | None = None
+    memory_mhz: tuple[float, float] | None = None
+    power_w: float | None = None
+    temperature_c: float | None = None
+    throttled: bool | None = None
+    steady: bool | None = None
+
+
 class Conditions(Part):
     """On what, with what and how all records of a table were measured.
 
     Attributes:
         device: The computer.
+        accelerator: The GPU that ran the networks, if one did, and how it was meanwhile.
         engine: Registered name of the inference engine.
         precision: Number type of weights and activations.
         versions: Versions of the engine and of what else takes part, by name.
         threads: Threads one run uses.
         batch: Images a run takes.
         date: When measuring began (UTC).
-        cycles: Visits to every network in the round robin.
+        cycles: Visits to every network.
+        clock: What timed a run: the host's clock, or events in the GPU's own queue.
         reference: The reference convolution timed between visits.
         drift: 95th over 5th percentile of the reference's times; 1 is a perfectly steady machine.
     """
 
     device: DeviceRecord
+    accelerator: AcceleratorRecord | None = None
     engine: str
     precision: str
     versions: dict[str, str]
@@ -148,8 +172,14 @@ class Conditions(Part):
     batch: Annotated[int, Field(ge=1)] = 1
     date: UtcTime
     cycles: Annotated[int, Field(ge=1)]
+    clock: Literal["host", "cuda events"] = "host"
     reference: LatencyRecord
     drift: Annotated[float, Field(ge=1, allow_inf_nan=False)]
+
+    @property
+    def device_name(self) -> str:
+        """Name of what computed: the GPU if there is one, else the processor."""
+        return self.accelerator.name if self.accelerator else self.device.name
 
 
 class Correction(Part):

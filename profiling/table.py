@@ -26,6 +26,7 @@ from optuna_pop.profiling.records import (
     LatencyRecord,
     NetworkRecord,
     Part,
+    Source,
     Statistic,
     Verification,
 )
@@ -59,7 +60,11 @@ class LatencyTable(Part):
         schema_name: Always "optuna-pop/latency-table"; "schema" in the file.
         schema_version: Version of the file's layout.
         statistic: Which number of a record is the latency: "minimum" on CPUs, where other work
-            only ever adds time (``optuna_pop.profiling.measuring`` has the evidence).
+            only ever adds time (``optuna_pop.profiling.measuring`` has the evidence), "median" on
+            GPUs.
+        source: What a block's latency is: "blocks" when each was measured as a network of its
+            own, "layers" when the engine's times of single layers inside whole networks were added
+            up (``optuna_pop.profiling.attribution``).
         conditions: On what and how it was measured.
         blocks: Records by ``BlockConfig.key``.
         networks: Whole networks measured between the blocks.
@@ -72,6 +77,7 @@ class LatencyTable(Part):
     schema_name: Annotated[Literal["optuna-pop/latency-table"], Field(alias="schema")] = SCHEMA
     schema_version: Literal[1] = SCHEMA_VERSION
     statistic: Statistic
+    source: Source = "blocks"
     conditions: Conditions
     blocks: Annotated[dict[BlockKey, LatencyRecord], Field(min_length=1)]
     networks: tuple[NetworkRecord, ...] = ()
@@ -88,7 +94,7 @@ class LatencyTable(Part):
         """
         wanted = tuple(blocks)
         self.require(wanted)
-        return math.fsum(self._cost(block) for block in wanted)
+        return math.fsum(self.share(block.key) for block in wanted)
 
     def block_cost(self, block: BlockConfig) -> float:
         """Return one block's share of a network's latency in milliseconds at batch 1.
@@ -97,7 +103,7 @@ class LatencyTable(Part):
             MissingBlockError: if the table lacks it.
         """
         self.require((block,))
-        return self._cost(block)
+        return self.share(block.key)
 
     def costs(
         self, space: Space[A], rows: NDArray[np.integer[Any]] | None = None
@@ -118,11 +124,17 @@ class LatencyTable(Part):
         """
         self.require(space.block_configs())
         vectors = None if rows is None else space.vectors_at(rows)
-        return np.asarray(space.sum_blocks(self._cost, vectors), dtype=np.float64)
+        return np.asarray(
+            space.sum_blocks(lambda block: self.share(block.key), vectors), dtype=np.float64
+        )
 
     def missing(self, space: Space[A]) -> tuple[BlockConfig, ...]:
         """Return the block configurations of a space that the table lacks, sorted."""
         return self._lacks(space.block_configs())
+
+    def of(self, record: LatencyRecord) -> float:
+        """Return which of a record's numbers is the latency here, in milliseconds."""
+        return float(getattr(record, self.statistic))
 
     def require(self, blocks: Iterable[BlockConfig]) -> None:
         """Do nothing if the table has all these blocks.
@@ -135,16 +147,22 @@ class LatencyTable(Part):
             names = ", ".join(repr(block.key) for block in lacking[:_SHOWN])
             more = f" and {len(lacking) - _SHOWN} more" if len(lacking) > _SHOWN else ""
             raise MissingBlockError(
-                f"the latency table (of {self.conditions.device.name}) lacks {len(lacking)} block "
+                f"the latency table (of {self.conditions.device_name}) lacks {len(lacking)} block "
                 f"configurations: {names}{more}; run `optuna-pop profile` for this space"
             )
 
     def _lacks(self, blocks: Iterable[BlockConfig]) -> tuple[BlockConfig, ...]:
         return tuple(sorted({block for block in blocks if block.key not in self.blocks}))
 
-    def _cost(self, block: BlockConfig) -> float:
-        """One block's share of a network's latency: the correction is linear, so shares add up."""
-        plain: float = getattr(self.blocks[block.key], self.statistic)
+    def share(self, key: str) -> float:
+        """Return the share of a block in a network's latency, by its key, in milliseconds.
+
+        The correction is linear in the blocks, so shares add up.
+
+        Raises:
+            KeyError: if the table lacks it.
+        """
+        plain = self.of(self.blocks[key])
         if self.correction is None:
             return plain
         # The fit keeps the shortest block at zero or above; only rounding can pass below.

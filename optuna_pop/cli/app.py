@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import typer
 
-from optuna_pop.cli import boundary, profile, proxy, search, worker
+from optuna_pop.cli import (
+    boundary,
+    profile,
+    profile_show,
+    profile_verify,
+    proxy,
+    search,
+    worker,
+)
 
 app = typer.Typer(
     help="The best speed/accuracy boundary of a network family, on your own device.",
@@ -13,7 +21,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
-app.command("profile", epilog=profile.EXAMPLE)(profile.command)
+profiling = typer.Typer(rich_markup_mode="markdown", add_completion=False)
+profiling.callback(invoke_without_command=True, epilog=profile.EXAMPLE)(profile.command)
+profiling.command("verify", epilog=profile_verify.EXAMPLE)(profile_verify.command)
+profiling.command("show", epilog=profile_show.EXAMPLE)(profile_show.command)
+app.add_typer(profiling, name="profile")
 app.command("search", epilog=search.EXAMPLE)(search.command)
 app.command("worker", epilog=worker.EXAMPLE)(worker.command)
 app.command("proxy", epilog=proxy.EXAMPLE)(proxy.command)

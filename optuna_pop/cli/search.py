@@ -61,6 +61,7 @@ def command(
     engine: Annotated[
         str, typer.Option(help="Engine that measures a table that is not there yet.")
     ] = DEFAULT_ENGINE,
+    precision: profile.PrecisionOption = profile.Precision.float32,
     trials: Annotated[
         int, typer.Option(min=1, help="Trainings the study shall hold in the end.")
     ] = 20,
@@ -134,7 +135,9 @@ def command(
     how = recipes.recipe(recipe)
     bounds = [_bounds(text) for text in cost_range] if cost_range else None
     paths = table or [Path(f"{study}.latency.json")]
-    latencies = [_table(path, found, engine, seed, alone=len(paths) == 1) for path in paths]
+    latencies = [
+        _table(path, found, engine, precision, seed, alone=len(paths) == 1) for path in paths
+    ]
     sampler = POPSampler(
         found,
         cost=latencies,
@@ -173,7 +176,7 @@ def command(
     )
     describe_study(
         opened,
-        metrics=latency_metrics([table.conditions.device.name for table in latencies]),
+        metrics=latency_metrics([table.conditions.device_name for table in latencies]),
         searched={
             "space": f"{found}, {sampler.region.size:,} of them in the cost range",
             "device": tables["device"],
@@ -230,7 +233,7 @@ def _bounds(text: str) -> tuple[float, float]:
 
 
 def _table(
-    path: Path, space: BackboneSpace, engine: str, seed: int, *, alone: bool
+    path: Path, space: BackboneSpace, engine: str, precision: str, seed: int, *, alone: bool
 ) -> LatencyTable:
     storage.require_space(path.absolute().parent)
     if path.exists():
@@ -243,8 +246,10 @@ def _table(
             "own device first; run `optuna-pop profile` there"
         )
     console().print(f"No latency table {path} yet: measuring this device with {engine}.")
-    table = profile.measure(space, engine, seed=seed)
+    plan = profile.plan_of(engine, precision, 20.0, seed, path)
+    table = profile.measure(space, plan)
     table.save(path)
+    profile.forget(plan)
     profile.report(table, path)
     return table
 

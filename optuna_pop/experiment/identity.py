@@ -76,7 +76,7 @@ def describe_tables(tables: Sequence[LatencyTable]) -> dict[str, Any]:
     prints = [table.fingerprint for table in tables]
     return {
         "fingerprint": prints[0] if len(prints) == 1 else fingerprint(prints),
-        "device": "; ".join(table.conditions.device.name for table in tables),
+        "device": "; ".join(table.conditions.device_name for table in tables),
         "engine": "; ".join(table.conditions.engine for table in tables),
         _CONTENT: [table.model_dump(mode="json", by_alias=True) for table in tables],
     }

@@ -147,7 +147,8 @@ class Engine(ABC):
         begin = time.perf_counter()
         while time.perf_counter() - begin < warm_s:
             self._run_impl()
-        begin, taken = time.perf_counter(), []
+        taken: list[Timing] = []
+        begin = time.perf_counter()
         while len(taken) < least or time.perf_counter() - begin < seconds:
             taken.append(self._time_impl())
         return taken

@@ -17,7 +17,7 @@ from numpy.typing import DTypeLike
 
 from optuna_pop.errors import EngineError, InputError, needs_extra
 from optuna_pop.profiling.engines import ENGINES
-from optuna_pop.profiling.engines.base import Engine, EngineInfo, EngineOptions, LayerTime
+from optuna_pop.profiling.engines.base import Engine, EngineInfo, EngineOptions, Kind, LayerTime
 from optuna_pop.profiling.precision import in_precision
 
 _DTYPES: dict[str, DTypeLike] = {
@@ -59,7 +59,7 @@ class OnnxRuntimeEngine(Engine):
             )
         ort = _library()
         cls._require_provider(ort)
-        kind = "cpu" if cls.provider == _CPU else "gpu"
+        kind: Kind = "cpu" if cls.provider == _CPU else "gpu"
         return EngineInfo(cls.name, str(ort.__version__), precision, threads=1, kind=kind)
 
     @classmethod
@@ -224,7 +224,9 @@ class TensorRTRTXProviderEngine(OnnxRuntimeEngine):
             try:
                 ort.register_execution_provider_library(cls.provider, plugin.get_library_path())
             except Exception as error:  # of its own kinds; all mean "cannot be loaded"
-                raise EngineError(f"engine {cls.name!r} cannot be loaded: {error}") from error
+                raise EngineError(
+                    f"engine {cls.name!r} cannot be loaded; it needs an NVIDIA driver: {error}"
+                ) from error
         if not cls._devices(ort):
             raise EngineError(
                 f"engine {cls.name!r} finds no NVIDIA GPU: it needs one, and its driver"

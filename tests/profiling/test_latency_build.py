@@ -10,6 +10,7 @@ import pytest
 from optuna_pop.errors import InputError, MissingBlockError, UnknownNameError
 from optuna_pop.profiling import LatencyTable, build_table
 from optuna_pop.profiling.build import spread_rows, verified
+from optuna_pop.profiling.session import Plan
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.blocks import BlockConfig
 
@@ -23,10 +24,9 @@ def built(onnx: Onnx) -> tuple[LatencyTable, BackboneSpace, list[object]]:
     seen: list[object] = []
     table = build_table(
         space,
-        "onnxruntime",
         onnx,
+        Plan(seconds=1.0),
         networks=NETWORKS,
-        seconds=1.0,
         progress=lambda *step: seen.append(step),
     )
     return table, space, seen
@@ -98,7 +98,7 @@ def test_progress_tells_of_both_stages(built: Built) -> None:
 
 
 def test_no_networks_no_verification(space: BackboneSpace, onnx: Onnx) -> None:
-    table = build_table(space, "onnxruntime", onnx, networks=0, seconds=0)
+    table = build_table(space, onnx, Plan(seconds=0), networks=0)
     assert table.networks == ()
     assert table.verification is None
     assert table.correction is None
@@ -112,29 +112,35 @@ def test_every_distinct_model_is_exported_once(space: BackboneSpace, onnx: Onnx)
         asked.append(tuple(blocks))
         return onnx(blocks)
 
-    build_table(space, "onnxruntime", export, networks=2, seconds=0)
+    build_table(space, export, Plan(seconds=0), networks=2)
     assert len(asked) == len(set(asked)) == len(space.block_configs()) + 2
 
 
 def test_a_model_the_engine_rejects_is_named(space: BackboneSpace) -> None:
     first = space.block_configs()[0]
     with pytest.raises(InputError, match=first.key):
-        build_table(space, "onnxruntime", lambda _: b"nonsense", networks=0)
+        build_table(space, lambda _: b"nonsense", networks=0)
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"networks": -1}, {"cycles": 3}, {"seconds": -1.0}, {"seconds": float("nan")}]
+    ("networks", "plan", "named"),
+    [
+        (-1, Plan(), "-1"),
+        (2, Plan(cycles=3), "3"),
+        (2, Plan(seconds=-1.0), "-1"),
+        (2, Plan(seconds=float("nan")), "nan"),
+    ],
 )
 def test_wrong_numbers_are_refused(
-    space: BackboneSpace, onnx: Onnx, wrong: dict[str, float]
+    space: BackboneSpace, onnx: Onnx, networks: int, plan: Plan, named: str
 ) -> None:
-    with pytest.raises(InputError, match=str(next(iter(wrong.values())))):
-        build_table(space, "onnxruntime", onnx, **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=named):
+        build_table(space, onnx, plan, networks=networks)
 
 
 def test_an_unknown_engine_is_refused(space: BackboneSpace, onnx: Onnx) -> None:
     with pytest.raises(UnknownNameError, match="abacus"):
-        build_table(space, "abacus", onnx)
+        build_table(space, onnx, Plan("abacus"))
 
 
 class TestSpreadRows:

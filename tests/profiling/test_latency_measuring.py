@@ -11,7 +11,7 @@ import pytest
 
 from optuna_pop.errors import InputError
 from optuna_pop.profiling.device import describe, no_garbage_collection, pinned
-from optuna_pop.profiling.engines import Engine, EngineInfo
+from optuna_pop.profiling.engines import Engine, EngineInfo, EngineOptions
 from optuna_pop.profiling.measuring import MIN_CYCLES, round_robin
 from optuna_pop.profiling.progress import silent, terminal_bar
 
@@ -27,7 +27,7 @@ class LoggingEngine(Engine):
     fail_after = 10**9
 
     @classmethod
-    def info(cls) -> EngineInfo:
+    def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         return EngineInfo("logging", "1", "float32", 1)
 
     def _compile_impl(self, model: bytes) -> None:
