@@ -86,7 +86,12 @@ def _to_int8(model: bytes) -> bytes:
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=_QUANTIZED,
             per_channel=True,
-            extra_options={"ActivationSymmetric": True, "WeightSymmetric": True},
+            # As TensorRT wants it: no zero points, and biases left as they are.
+            extra_options={
+                "ActivationSymmetric": True,
+                "WeightSymmetric": True,
+                "QuantizeBias": False,
+            },
         )
         return target.read_bytes()
 
