@@ -7,6 +7,7 @@ import typer
 from optuna_pop.cli import (
     boundary,
     profile,
+    profile_export,
     profile_show,
     profile_verify,
     proxy,
@@ -24,6 +25,8 @@ app = typer.Typer(
 profiling = typer.Typer(rich_markup_mode="markdown", add_completion=False)
 profiling.callback(invoke_without_command=True, epilog=profile.EXAMPLE)(profile.command)
 profiling.command("verify", epilog=profile_verify.EXAMPLE)(profile_verify.command)
+profiling.command("export", epilog=profile_export.EXPORT_EXAMPLE)(profile_export.export)
+profiling.command("import", epilog=profile_export.IMPORT_EXAMPLE)(profile_export.import_)
 profiling.command("show", epilog=profile_show.EXAMPLE)(profile_show.command)
 app.add_typer(profiling, name="profile")
 app.command("search", epilog=search.EXAMPLE)(search.command)
