@@ -105,9 +105,9 @@ class NvmlGauge:
 class NoGauge:
     """Reads nothing."""
 
-    def read(self) -> None:
+    def read(self) -> Reading | None:
         """Return None."""
-        return
+        return None
 
 
 @contextmanager

@@ -106,9 +106,14 @@ def round_robin(
             engine.warm()
         begin = time.perf_counter() - kept.elapsed
         while done < cycles or time.perf_counter() - begin < seconds:
-            for i in random.permutation(len(names)).tolist():
-                _visit(reference, between)
-                _visit(engines[names[i]], taken[i])
+            try:
+                for i in random.permutation(len(names)).tolist():
+                    _visit(reference, between)
+                    _visit(engines[names[i]], taken[i])
+            except BaseException:  # a cycle cut short would leave unequal numbers of visits
+                for samples in taken:
+                    del samples[done:]
+                raise
             done += 1
             elapsed = time.perf_counter() - begin
             kept.keep(done, elapsed)

@@ -100,11 +100,15 @@ class TestEveryEngine:
         engine.close()
 
     def test_times_layers(self, name: str) -> None:
-        convs = [BlockConfig("conv", 3, 16, 16, 8, 8, 8), BlockConfig("conv", 8, 8, 8, 8, 8, 8)]
-        with ENGINES[name](export_onnx(convs)) as engine:
+        blocks = [
+            BlockConfig("conv", 3, 16, 16, 8, 8, 8),
+            BlockConfig("conv", 8, 8, 8, 8, 8, 8),
+            BlockConfig("head", 8, 8, 8, 3, 1, 1),
+        ]
+        with ENGINES[name](export_onnx(blocks)) as engine:
             engine.warm()
             told = attribute(engine.layers(), by_position)
-        assert set(told.blocks) == {"0", "1"}
+        assert set(told.blocks) == {"0", "1", "2"}
         assert min(told.blocks.values()) > 0
 
     def test_int8_computes_in_int8(self, name: str) -> None:
