@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.trainables.blocks import input_shapes
 from optuna_pop.trainables.networks import Network, build_network
 
 with needs_extra("train"):
@@ -46,7 +47,9 @@ def export_onnx(blocks: Sequence[BlockConfig], *, seed: int = 0) -> bytes:
             # As after training, no two layers get the same bias; the exporter would share equal
             # ones through Identity nodes, which a trained network does not have.
             nn.init.normal_(module.bias, std=0.1, generator=generator)
-    return to_onnx(network)
+    if len(blocks) == 1:  # which may have several inputs
+        return to_onnx(network[0], input_shapes(blocks[0]))
+    return to_onnx(network, (blocks[0].input_shape,))
 
 
 def to_onnx(network: nn.Module, input_shapes: Sequence[tuple[int, ...]] | None = None) -> bytes:

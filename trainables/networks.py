@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from optuna_pop.errors import ArchitectureError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
-from optuna_pop.trainables.blocks import build_block
+from optuna_pop.trainables.blocks import build_block, input_shapes
 
 with needs_extra("train"):
     import torch
@@ -29,9 +29,61 @@ class Network(nn.Sequential):
     """
 
     def __init__(self, configs: Sequence[BlockConfig]) -> None:
-        check_chain(configs)
+        self._check(configs)
         super().__init__(*(build_block(config) for config in configs))
         self.configs = tuple(configs)
+
+    def _check(self, configs: Sequence[BlockConfig]) -> None:
+        check_chain(configs)
+
+
+class SegmentationNetwork(Network):
+    """A backbone with DF-Seg's decoder (POP paper, section 3.5, Figure 6).
+
+    Built from the blocks of ``optuna_pop.spaces.df.segmentation_blocks``: backbone, pyramid
+    pooling, three width controllers, two fusions, score and, at full size, up-sampling.
+
+    Attributes:
+        configs: The configurations, in order of execution.
+    """
+
+    def __init__(self, configs: Sequence[BlockConfig]) -> None:
+        super().__init__(configs)
+        self._features = [config.kind for config in configs].index("pyramid")
+        # Stages 3 and 4 end where the resolution of their controllers was last seen.
+        controls = self.configs[self._features + 1 : self._features + 3]
+        self._taps = tuple(self._last_with(config.input_shape) for config in controls)
+
+    def _check(self, configs: Sequence[BlockConfig]) -> None:
+        kinds = [config.kind for config in configs]
+        decoder = ["pyramid", *["control"] * 3, *["fusion"] * 2, "score"]
+        features = kinds.index("pyramid") if "pyramid" in kinds else 0
+        if not features or kinds[features:] not in (decoder, [*decoder, "upsample"]):
+            raise ArchitectureError(
+                f"a segmentation network is a backbone, then {', '.join(decoder)} and perhaps "
+                f"upsample, but this is {', '.join(kinds)}"
+            )
+        check_chain(configs[: features + 1])
+
+    def _last_with(self, shape: tuple[int, int, int]) -> int:
+        for place in reversed(range(self._features)):
+            if self.configs[place].output_shape == shape:
+                return place
+        raise ArchitectureError(f"no block of the backbone gives the {shape} that a control takes")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, c, h, w) to scores (n, classes, h, w), or at 1/8 without up-sampling."""
+        blocks, kept = list(self), {}
+        for place in range(self._features):
+            x = blocks[place](x)
+            if place in self._taps:
+                kept[place] = x
+        pyramid, c3, c4, c5, fuse4, fuse3, *ends = blocks[self._features :]
+        high, middle = (kept[place] for place in self._taps)
+        out: Tensor = fuse3(fuse4(c5(pyramid(x)), c4(middle)), c3(high))
+        for end in ends:
+            out = end(out)
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,19 +124,25 @@ def build_network(
     Returns:
         A network in training mode, on the CPU, from (n, *blocks[0].input_shape) to
         (n, *blocks[-1].output_shape), or to logits (n, classes) where the last block is a head.
+        Blocks of a decoder after a backbone give a ``SegmentationNetwork``.
 
     Raises:
         ArchitectureError: if there is no block, or shapes do not chain.
         UnknownNameError: if no block is registered for a kind.
     """
     with _own_randomness(seed):
-        network = Network(blocks)
+        network = _of(blocks)
         for module in network.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if residual_init != 1 and isinstance(module, ResidualBlock):
                 module.weigh_residual(residual_init)
     return network
+
+
+def _of(blocks: Sequence[BlockConfig]) -> Network:
+    decoder = len(blocks) > 1 and any(block.kind == "fusion" for block in blocks)
+    return SegmentationNetwork(blocks) if decoder else Network(blocks)
 
 
 def check_chain(blocks: Sequence[BlockConfig]) -> None:
@@ -113,7 +171,7 @@ def network_size(blocks: Sequence[BlockConfig]) -> NetworkSize:
         ArchitectureError: as ``build_network``.
     """
     with torch.device("meta"):
-        network = Network(blocks).eval()
+        network = _of(blocks).eval()
         macs: list[int] = []
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -121,7 +179,8 @@ def network_size(blocks: Sequence[BlockConfig]) -> NetworkSize:
                     lambda layer, _, out: macs.append(_layer_macs(layer, out))
                 )
         with torch.no_grad():
-            network(torch.empty(1, *blocks[0].input_shape))
+            inputs = (torch.empty(1, *shape) for shape in input_shapes(blocks[0]))
+            (network[0] if len(network) == 1 else network)(*inputs)
     return NetworkSize(
         macs=sum(macs),
         parameters=sum(parameter.numel() for parameter in network.parameters()),

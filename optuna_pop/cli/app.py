@@ -6,6 +6,7 @@ import typer
 
 from optuna_pop.cli import (
     boundary,
+    compare,
     profile,
     profile_export,
     profile_show,
@@ -32,4 +33,5 @@ app.add_typer(profiling, name="profile")
 app.command("search", epilog=search.EXAMPLE)(search.command)
 app.command("worker", epilog=worker.EXAMPLE)(worker.command)
 app.command("proxy", epilog=proxy.EXAMPLE)(proxy.command)
+app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from optuna_pop.errors import ArchitectureError, InputError
 from optuna_pop.spaces.base import ParamValue
+from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.spaces.df import CITYSCAPES, df_features, segmentation_blocks
 from optuna_pop.spaces.grid import GridSpace
 
 PAPER_WIDTHS = (32, 64, 128, 256, 512)
@@ -33,12 +35,26 @@ class DecoderSpace(GridSpace[DecoderArchitecture]):
     Args:
         classes: K, the number of classes; it is a width too.
         widths: The other widths a controller may have.
+        backbone: "df1", "df2" or "df2a". With one, architectures are made of blocks, those of the
+            whole network, and a latency table gives their cost.
+        input_shape: (channels, height, width) of the images.
+        full_size: Whether the score is up-sampled to the size of the images.
 
     Raises:
-        InputError: if an argument is not positive.
+        InputError: if an argument is not positive, or there is no such backbone.
     """
 
-    def __init__(self, classes: int = 19, widths: Sequence[int] = PAPER_WIDTHS) -> None:
+    def __init__(
+        self,
+        classes: int = 19,
+        widths: Sequence[int] = PAPER_WIDTHS,
+        *,
+        backbone: str | None = None,
+        input_shape: tuple[int, int, int] = CITYSCAPES,
+        full_size: bool = True,
+    ) -> None:
+        self.backbone, self.input_shape, self.full_size = backbone, input_shape, full_size
+        self._features = None if backbone is None else df_features(backbone, input_shape)
         self.classes = classes
         self.widths = tuple(sorted({classes, *widths}))
         if self.widths[0] < 1:
@@ -56,4 +72,23 @@ class DecoderSpace(GridSpace[DecoderArchitecture]):
 
     def spec(self) -> dict[str, object]:
         """Describe the space in JSON types."""
-        return {"space": "decoder", "classes": self.classes, "widths": list(self.widths)}
+        own: dict[str, object] = {
+            "space": "decoder",
+            "classes": self.classes,
+            "widths": list(self.widths),
+        }
+        if self.backbone is not None:
+            own["backbone"], own["full_size"] = self.backbone, self.full_size
+            own["input_shape"] = list(self.input_shape)
+        return own
+
+    def blocks(self, architecture: DecoderArchitecture) -> tuple[BlockConfig, ...]:
+        """Return the blocks of backbone and decoder, in order of execution.
+
+        Raises:
+            InputError: if the space has no backbone.
+        """
+        if self._features is None:
+            return super().blocks(architecture)
+        size = self.input_shape if self.full_size else None
+        return segmentation_blocks(self._features, architecture.widths, self.classes, size)

@@ -20,8 +20,10 @@ def _demo() -> BackboneSpace:
     )
 
 
-PRESETS: dict[str, Callable[[], BackboneSpace]] = {
+PRESETS: dict[str, Callable[[], Space[Any]]] = {
     "df": BackboneSpace,  # the paper's: widths 64 to 1024, at most 4/6/4 blocks, 224x224
+    "df1-seg": lambda: DecoderSpace(backbone="df1"),  # the paper's decoder search, 1024x2048
+    "df2-seg": lambda: DecoderSpace(backbone="df2"),
     "demo": _demo,  # small enough to be searched on two cores in minutes
 }
 
@@ -43,6 +45,8 @@ def space_from_spec(spec: Mapping[str, Any]) -> Space[Any]:
                         arguments[name] = tuple(arguments[name])
                 return BackboneSpace(**arguments)
             case "decoder":
+                if "input_shape" in arguments:
+                    arguments["input_shape"] = tuple(arguments["input_shape"])
                 return DecoderSpace(**arguments)
             case "ordered" if arguments.get("valid", "all") == "all":
                 return OrderedSpace(arguments["weakest_to_strongest"])

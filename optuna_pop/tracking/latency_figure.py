@@ -11,7 +11,7 @@ from optuna_pop.profiling.records import Errors
 
 with needs_extra("figures"):
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     from optuna_pop.tracking.axes import (
         BLUE,
@@ -63,8 +63,9 @@ def estimate_figure(
         axes.set_yscale("log")
         ends = np.array([low / 1.2, high * 1.2])
         for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 3.0, 5.0, 7.0)))
+            axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            axis.set_minor_formatter(NullFormatter())
     else:
         margin = 0.08 * (high - low) or 0.1 * high
         ends = np.array([max(0.0, low - margin), high + margin])

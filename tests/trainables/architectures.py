@@ -24,4 +24,18 @@ BLOCKS = {
         BlockConfig("basic", 8, 2, 2, 16, 1, 1),
     ],
     "head": [BlockConfig("head", 8, 3, 2, 5, 1, 1)],
+    "bottleneck": [
+        BlockConfig("bottleneck", 8, 7, 9, 16, 4, 5, (("width", 4),)),
+        BlockConfig("bottleneck", 16, 4, 5, 16, 4, 5, (("width", 4),)),
+        BlockConfig("bottleneck", 16, 4, 5, 16, 4, 5, (("project", 1), ("width", 8))),
+    ],
+    "control": [BlockConfig("control", 8, 5, 6, 3, 5, 6)],
+    "score": [BlockConfig("score", 8, 5, 6, 3, 5, 6)],
+    "upsample": [BlockConfig("upsample", 3, 5, 6, 3, 40, 47)],
+    "fusion": [BlockConfig("fusion", 8, 3, 4, 6, 6, 7)],
+    "pyramid": [
+        BlockConfig("pyramid", 8, 8, 16, 12, 8, 16, (("inner", 4),)),
+        BlockConfig("pyramid", 8, 11, 20, 12, 11, 20, (("inner", 4),)),
+        BlockConfig("pyramid", 8, 2, 3, 12, 2, 3, (("inner", 4),)),
+    ],
 }

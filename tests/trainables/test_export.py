@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from optuna_pop.spaces import BlockConfig
+from optuna_pop.trainables.blocks import input_shapes
 from optuna_pop.trainables.export import INPUT_NAME, OUTPUT_NAME, export_onnx, to_onnx
 from optuna_pop.trainables.networks import build_network
 from tests.trainables.architectures import BLOCKS, NETWORKS
@@ -20,11 +21,14 @@ SEQUENCES: dict[str, Sequence[BlockConfig]] = {
 }
 
 
-def _run(model: bytes, x: torch.Tensor) -> np.ndarray:
+def _run(model: bytes, *inputs: torch.Tensor) -> np.ndarray:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    (out,) = session.run([OUTPUT_NAME], {INPUT_NAME: x.numpy()})
+    names = [node.name for node in session.get_inputs()]
+    assert names[0] == INPUT_NAME
+    fed = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+    (out,) = session.run([OUTPUT_NAME], fed)
     return np.asarray(out)
 
 
@@ -39,12 +43,17 @@ def test_onnx_gives_what_torch_gives(name: str) -> None:
             module.running_var.uniform_(0.5, 2.0, generator=generator)
             nn.init.uniform_(module.weight, 0.5, 1.5, generator=generator)
             nn.init.normal_(module.bias, generator=generator)
-    x = torch.randn(1, *configs[0].input_shape, generator=generator)
-    model = to_onnx(network)
+    shapes = input_shapes(configs[0])
+    inputs = [torch.randn(1, *shape, generator=generator) for shape in shapes]
+    whole = network[0] if len(network) == 1 else network
+    model = to_onnx(whole, shapes)
     assert network.training  # the mode is left alone
     with torch.no_grad():
-        expected = network.eval()(x).numpy()
-    np.testing.assert_allclose(_run(model, x), expected, rtol=1e-3, atol=1e-4 * expected.std())
+        network.eval()
+        expected = whole(*inputs).numpy()
+    np.testing.assert_allclose(
+        _run(model, *inputs), expected, rtol=1e-3, atol=1e-4 * expected.std()
+    )
 
 
 @pytest.mark.parametrize("name", ["df1", "wider inside a stage", "basic 8x7x9->8x4x5"])

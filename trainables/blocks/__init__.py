@@ -19,6 +19,8 @@ from optuna_pop.spaces.blocks import BlockConfig
 if TYPE_CHECKING:
     from torch import nn
 
+Shape = tuple[int, int, int]
+
 BLOCKS: Registry[Callable[[BlockConfig], nn.Module]] = Registry("block", __name__)
 """Builders by ``BlockConfig.kind``."""
 
@@ -40,6 +42,24 @@ def build_block(config: BlockConfig) -> nn.Module:
     with needs_extra("train"):
         builder = BLOCKS[config.kind]
     return builder(config)
+
+
+def input_shapes(config: BlockConfig) -> tuple[Shape, ...]:
+    """Return the (channels, height, width) of each input of a block.
+
+    Most have one, ``config.input_shape``. A builder of blocks with several has a function
+    ``input_shapes(config)`` that says so.
+
+    Raises:
+        UnknownNameError: if no block is registered for the kind.
+        MissingExtraError: if torch is not installed.
+    """
+    with needs_extra("train"):
+        builder = BLOCKS[config.kind]
+    several: Callable[[BlockConfig], tuple[Shape, ...]] | None = getattr(
+        builder, "input_shapes", None
+    )
+    return (config.input_shape,) if several is None else several(config)
 
 
 def check_config(config: BlockConfig, *, options: tuple[str, ...] = ()) -> None:
