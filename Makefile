@@ -1,5 +1,6 @@
 # make demo   a search of real networks on this machine; results in runs/demo/
 # make test   every test            make check  format, lint, types, import rules
+# make gpu-report   latency on this machine's NVIDIA GPU, written to docs/results/
 # make venv   the environment alone, with every extra that installs here
 
 PYTHON ?= python3
@@ -14,7 +15,7 @@ STUDY := --storage sqlite:///study.db --study demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 MAKEFLAGS += --no-print-directory
 
-.PHONY: demo venv test check format clean
+.PHONY: demo venv test check format clean gpu-report
 
 demo: $(VENV)/.all
 	@mkdir -p $(DEMO)
@@ -30,6 +31,10 @@ test: $(VENV)/.dev
 	@sh tests/system.sh
 	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 $(if $(TABLES),--tables=$(TABLES))
 	@echo "All tests passed. Next: CONTRIBUTING.md says how to add a block, data set, engine or space."
+
+gpu-report: $(VENV)/.dev
+	@$(BIN)/python -m pytest -m gpu -rs
+	@$(BIN)/python -m benchmarks.gpu_report
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check $(SOURCES)

@@ -89,7 +89,7 @@ def ratios() -> dict[str, Any]:
         try:
             ENGINES[engine].info()
         except (EngineError, MissingExtraError) as error:
-            found[engine] = f"not run: {error}"[:160]
+            found[engine] = f"not run: {error}".partition(": [")[0][:160]
             continue
         result = compare(models, Plan(engine))
         ms = {network.name: result.latency(network) for network in result.networks}

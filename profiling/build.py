@@ -31,6 +31,8 @@ Keys: TypeAlias = tuple[str, ...]
 """A network as the keys of its blocks; a block alone has one."""
 
 NETWORKS = 12
+WIDEST = 32.0
+"""Times the smallest network's size up to which whole networks are measured."""
 
 
 def build_table(
@@ -122,8 +124,10 @@ def spread_rows(space: Space[A], count: int, seed: int) -> list[int]:
     """Choose different architectures at random, spread over the range of sizes.
 
     The range of sizes (multiply-adds of a 3x3 convolution per block, a stand-in known before
-    anything is measured) is cut into ``count`` equal parts, and each gives one architecture, or
-    lends the nearest where it has none left.
+    anything is measured), up to ``WIDEST`` times the smallest, is cut into ``count`` equal parts on
+    a logarithmic scale, and each gives one architecture, or lends the nearest where it has none
+    left. Larger ones are left out where there are enough others: nobody searches over a range of
+    such latencies, and networks of gigabytes of weights would have to be resident together.
 
     Returns:
         Rows of ``space.vectors()``, from small to large; all of them if the space has fewer.
@@ -139,7 +143,11 @@ def spread_rows(space: Space[A], count: int, seed: int) -> list[int]:
         rows, sizes = np.arange(len(space)), space.sum_blocks(_size)  # (n,)
     if count >= len(sizes):
         return [int(row) for row in rows[np.argsort(sizes, kind="stable")]]
-    edges = np.linspace(sizes.min(), sizes.max(), count + 1)
+    within = sizes <= WIDEST * sizes.min()
+    if within.sum() >= count:
+        rows, sizes = rows[within], sizes[within]
+    edges = np.geomspace(sizes.min(), sizes.max(), count + 1)
+    edges[0], edges[-1] = sizes.min(), sizes.max()  # geomspace may round the ends
     free = np.ones(len(sizes), dtype=bool)
     chosen = []
     for low, high in itertools.pairwise(edges):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Generic
@@ -144,7 +144,8 @@ def measure(
         compiled: dict[K, Engine] = {}
         for number, (name, export) in enumerate(models.items()):
             show("compiling", number, len(models))
-            one = engine(export(), label=label(name), options=plan.options)
+            options = replace(plan.options, layers=name in layers_of)
+            one = engine(export(), label=label(name), options=options)
             compiled[name] = open_now.enter_context(one)
         show("compiling", len(models), len(models))
         reference = open_now.enter_context(

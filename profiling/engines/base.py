@@ -33,10 +33,12 @@ class EngineOptions:
             cores of NVIDIA GPUs multiply with fewer digits.
         cache: Folder where compiled networks and timing caches are kept between runs on the same
             device; None keeps nothing.
+        layers: Whether single layers shall be timed, too: some engines keep the model for that.
     """
 
     precision: Precision = "float32"
     cache: Path | None = None
+    layers: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +218,14 @@ class Engine(ABC):
 
         Raises:
             EngineError: if this engine cannot.
+            OptunaPopError: if it was not compiled for it.
         """
         self._require("warm")
+        if not self.options.layers:
+            raise OptunaPopError(
+                f"{type(self).__name__} of {self.label!r} was not compiled to time layers: "
+                "give EngineOptions(layers=True)"
+            )
         return tuple(self._layers_impl(runs))
 
     def close(self) -> None:

@@ -105,7 +105,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _compile_impl(self, model: bytes) -> None:
         model = in_precision(model, self.options.precision, self.label)
-        self._source = model
+        self._source = model if self.options.layers else b""
         self._session = self._session_of(model)
         self._binding = self._bound(self._session)
 

@@ -72,6 +72,8 @@ class OpenVinoEngine(Engine):
         self._source = in_precision(model, precision, self.label) if precision == "int8" else model
         self._request = self._compile(profile=False)
         self._fill(self._request)
+        if not self.options.layers:
+            self._source = b""
 
     def _fill(self, request: Any) -> None:
         random = np.random.default_rng(0)

@@ -9,7 +9,7 @@ import pytest
 
 from optuna_pop.errors import InputError, MissingBlockError, UnknownNameError
 from optuna_pop.profiling import LatencyTable, build_table
-from optuna_pop.profiling.build import spread_rows, verified
+from optuna_pop.profiling.build import WIDEST, spread_rows, verified
 from optuna_pop.profiling.session import Plan
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.blocks import BlockConfig
@@ -152,11 +152,21 @@ class TestSpreadRows:
 
     def test_covers_the_range_of_sizes(self) -> None:
         sizes = self.SPACE.sum_blocks(lambda b: 9.0 * b.c_in * b.c_out * b.h_out * b.w_out)
-        chosen = sizes[spread_rows(self.SPACE, 10, 0)]
-        part = np.ptp(sizes) / 10
-        assert chosen[0] <= sizes.min() + part
-        assert chosen[-1] >= sizes.max() - part
+        chosen = np.log(sizes[spread_rows(self.SPACE, 10, 0)])
+        largest = min(np.log(sizes.max()), np.log(WIDEST * sizes.min()))
+        part = (largest - np.log(sizes.min())) / 10
+        assert chosen[0] <= np.log(sizes.min()) + part
+        assert chosen[-1] >= largest - 1.5 * part
         assert all(b - a <= 3 * part for a, b in pairwise(chosen))
+
+    def test_leaves_out_what_nobody_searches(self) -> None:
+        space = BackboneSpace()
+        sizes = space.sum_blocks(lambda b: 9.0 * b.c_in * b.c_out * b.h_out * b.w_out)
+        assert sizes.max() > 2 * WIDEST * sizes.min()
+        assert sizes[spread_rows(space, 12, 0)].max() <= WIDEST * sizes.min()
+        # Where there are too few others, they are taken.
+        large = BackboneSpace((8, 64), (1, 1), input_shape=(1, 32, 32))
+        assert len(spread_rows(large, 3, 0)) == 3
 
     def test_chooses_different_ones(self) -> None:
         rows = spread_rows(self.SPACE, 60, 3)

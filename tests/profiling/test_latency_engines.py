@@ -105,14 +105,14 @@ class TestEveryEngine:
             BlockConfig("conv", 8, 8, 8, 8, 8, 8),
             BlockConfig("head", 8, 8, 8, 3, 1, 1),
         ]
-        with ENGINES[name](export_onnx(blocks)) as engine:
+        with ENGINES[name](export_onnx(blocks), options=EngineOptions(layers=True)) as engine:
             engine.warm()
             told = attribute(engine.layers(), by_position)
         assert set(told.blocks) == {"0", "1", "2"}
         assert min(told.blocks.values()) > 0
 
     def test_int8_computes_in_int8(self, name: str) -> None:
-        options = EngineOptions(precision="int8")
+        options = EngineOptions(precision="int8", layers=True)
         assert ENGINES[name].info(options).precision == "int8"
         model = export_onnx([BlockConfig("conv", 3, 16, 16, 8, 8, 8)])
         with ENGINES[name](model, options=options) as engine:

@@ -93,7 +93,8 @@ class TestEngine:
 
     def test_times_runs_and_layers(self, version: int) -> None:
         blocks = SPACE.blocks(SPACE.at(0))
-        with ENGINES["trtexec"](export_onnx(blocks)) as engine:
+        options = EngineOptions(layers=True)
+        with ENGINES["trtexec"](export_onnx(blocks), options=options) as engine:
             engine.warm()
             found = engine.sample(warm_s=0.1, seconds=0.1, least=12)
             layers = engine.layers()
