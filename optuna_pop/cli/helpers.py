@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
@@ -17,6 +18,30 @@ _MOST_IN_A_ROW = 3
 """A worker that is killed so often at its beginning, each time within ``_BEGINNING_S``, is not
 replaced any more: memory that does not suffice for it will not suffice the next time."""
 _BEGINNING_S = 30.0
+
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+
+
+def gpus_of(worker: int, processes: int, gpus: Sequence[str]) -> list[str]:
+    """Return the GPUs of a worker: its own where there are enough, else shared in turn.
+
+    Args:
+        worker: Its number; 0 is the search itself, which takes the first.
+        processes: That train one network together, each on a GPU.
+        gpus: Names of all, as ``CUDA_VISIBLE_DEVICES`` has them.
+    """
+    count = min(processes, len(gpus))
+    return [gpus[(worker * count + i) % len(gpus)] for i in range(count)]
+
+
+def _gpus() -> list[str]:
+    """Name the GPUs that torch finds here, without beginning to use one."""
+    import torch
+
+    count = torch.cuda.device_count()
+    named = [name for name in os.environ.get(_VISIBLE, "").split(",") if name]
+    return (named or [str(i) for i in range(count)])[:count]
 
 
 class Helpers:
@@ -44,6 +69,8 @@ class Helpers:
             STORAGE_VARIABLE: storage_url,
             OUTAGE_VARIABLE: str(outage_limit_s),
         }
+        self._gpus = _gpus()
+        self._per_worker = processes
         self._count = count
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -51,7 +78,7 @@ class Helpers:
 
     def __enter__(self) -> Self:
         for number in range(self._count):
-            self._processes[number] = self._begin()
+            self._processes[number] = self._begin(number)
             thread = threading.Thread(target=self._keep, args=(number,), daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -70,8 +97,11 @@ class Helpers:
         for thread in self._threads:
             thread.join()
 
-    def _begin(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._words, env=self._environment)
+    def _begin(self, number: int) -> subprocess.Popen[bytes]:
+        environment = dict(self._environment)
+        if own := gpus_of(number + 1, self._per_worker, self._gpus):  # 0 is the search itself
+            environment[_VISIBLE] = ",".join(own)
+        return subprocess.Popen(self._words, env=environment)
 
     def _keep(self, number: int) -> None:
         """Wait for a worker; replace it if a signal that nobody here sent has ended it."""
@@ -88,6 +118,6 @@ class Helpers:
                 return
             console().print(f"A worker was killed (signal {-code}): another takes its place.")
             began = time.monotonic()
-            self._processes[number] = self._begin()
+            self._processes[number] = self._begin(number)
             if self._stopping.is_set():  # while it was begun
                 self._processes[number].terminate()

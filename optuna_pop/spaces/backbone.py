@@ -2,7 +2,8 @@
 
 Notation:
     s  stage 3, 4, 5 (the searched residual stages)
-    w  width, the output channels of a block, from the ascending set W
+    w  width of a block, from the ascending set W: its output channels, or of a bottleneck block
+       the channels between its conv1x1
     T_s,w(x)  number of blocks of stage s that are at least w wide
 
 Widths never decrease along the network, so T determines the architecture, and x ≺ y ("shallower
@@ -33,6 +34,8 @@ from optuna_pop.spaces.ranking import BackboneRanking
 PAPER_WIDTHS = (64, 128, 256, 512, 1024)
 _FIRST_STAGE = 3  # stages 1 and 2 are the stem
 _STRIDE = 2  # of the stem's convolutions and of each stage's first block
+_BOTTLENECK = "bottleneck"
+_EXPANSION, _MOST_EXPANDED = 4, 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,15 @@ DF2 = BackboneArchitecture(
 """DF2 as released: depth 43, 1,774.3 MMACs at 224x224."""
 
 
+def bottleneck_channels(width: int) -> int:
+    """Return the output channels of a bottleneck block: four times its width, at most 1024.
+
+    So it is in DF2A, where widths 128, 256 and 512 give 512, 1024 and 1024. A block never gives
+    fewer channels than its width.
+    """
+    return max(width, min(_EXPANSION * width, _MOST_EXPANDED))
+
+
 class BackboneSpace(Space[BackboneArchitecture]):
     """DF-style backbones: stem, three or more stages of residual blocks, pooled linear head.
 
@@ -76,7 +88,8 @@ class BackboneSpace(Space[BackboneArchitecture]):
         classes: Outputs of the head.
         stem: Channels of the two stride-2 convolutions; by default half the smallest width and
             the smallest width, which gives the paper's 32 and 64.
-        block: Registered kind of the residual blocks.
+        block: Registered kind of the residual blocks, or one kind for each stage: DF2A is DF2 in
+            the blocks ("basic", "bottleneck", "bottleneck").
 
     Raises:
         InputError: if an argument cannot be used.
@@ -90,17 +103,22 @@ class BackboneSpace(Space[BackboneArchitecture]):
         input_shape: tuple[int, int, int] = (3, 224, 224),
         classes: int = 1000,
         stem: tuple[int, int] | None = None,
-        block: str = "basic",
+        block: str | Sequence[str] = "basic",
     ) -> None:
         self.widths = tuple(sorted(set(widths)))
         self.max_depths = tuple(max_depths)
         self.input_shape = input_shape
         self.classes = classes
-        self.block = block
+        self.kinds = (block,) * len(self.max_depths) if isinstance(block, str) else tuple(block)
         if not self.widths or self.widths[0] < 1:
             raise InputError(f"widths must be positive integers but got {tuple(widths)}")
         if not self.max_depths or min(self.max_depths) < 1:
             raise InputError(f"max_depths must each be at least 1 but got {self.max_depths}")
+        if len(self.kinds) != len(self.max_depths):
+            raise InputError(
+                f"block must be one kind, or one for each of {len(self.max_depths)} stages, "
+                f"but is {self.kinds}"
+            )
         if classes < 1 or min(input_shape) < 1:
             raise InputError(
                 f"classes and input_shape must be positive but got {classes}, {input_shape}"
@@ -226,12 +244,12 @@ class BackboneSpace(Space[BackboneArchitecture]):
     def blocks(self, architecture: BackboneArchitecture) -> tuple[BlockConfig, ...]:
         """Return stem, residual blocks and head; the network's order of execution."""
         found = list(self._stem_blocks)
-        c_in = self.stem[-1]
+        before = None
         for stage, widths in enumerate(architecture.stages):
             for number, width in enumerate(widths):
-                found.append(self._block(stage, c_in, width, first=number == 0))
-                c_in = width
-        found.append(self._head(c_in))
+                found.append(self._block(stage, before, width, first=number == 0))
+                before = width
+        found.append(self._head(architecture.widths[-1]))
         return tuple(found)
 
     def block_configs(self) -> tuple[BlockConfig, ...]:
@@ -241,15 +259,13 @@ class BackboneSpace(Space[BackboneArchitecture]):
     @cached_property
     def _block_configs(self) -> tuple[BlockConfig, ...]:
         found = {*self._stem_blocks, *(self._head(width) for width in self.widths)}
-        widths_in = {self.stem[-1]}
         for stage, most in enumerate(self.max_depths):
             for width in self.widths:
-                entries = (c for c in widths_in if stage == 0 or c <= width)
-                found |= {self._block(stage, c, width, first=True) for c in entries}
+                narrower = [before for before in self.widths if before <= width]
+                entries = narrower if stage else [None]
+                found |= {self._block(stage, before, width, first=True) for before in entries}
                 if most > 1:
-                    narrower = (c for c in self.widths if c <= width)
-                    found |= {self._block(stage, c, width, first=False) for c in narrower}
-            widths_in = set(self.widths)
+                    found |= {self._block(stage, before, width, first=False) for before in narrower}
         return tuple(sorted(found))
 
     def sum_blocks(
@@ -274,10 +290,15 @@ class BackboneSpace(Space[BackboneArchitecture]):
 
     def _costs(self, cost_of: Callable[[BlockConfig], float]) -> BackboneCosts:
         known = {block: cost_of(block) for block in self.block_configs()}
-        inputs = (self.stem[-1], *self.widths)
+
+        def cost(stage: int, before: int | None, width: int, *, first: bool) -> float:
+            if (before is None) != (first and stage == 0) or (before or 0) > width:
+                return np.nan
+            return known.get(self._block(stage, before, width, first=first), np.nan)
 
         def costs(stage: int, width: int, *, first: bool) -> list[float]:
-            return [known.get(self._block(stage, c, width, first=first), np.nan) for c in inputs]
+            feeders = (None, *self.widths)
+            return [cost(stage, before, width, first=first) for before in feeders]
 
         blocks = [
             [[costs(stage, width, first=first) for first in (True, False)] for width in self.widths]
@@ -306,12 +327,27 @@ class BackboneSpace(Space[BackboneArchitecture]):
             for i in range(len(self.stem))
         )
 
-    def _block(self, stage: int, c_in: int, c_out: int, *, first: bool) -> BlockConfig:
+    def _block(self, stage: int, before: int | None, width: int, *, first: bool) -> BlockConfig:
+        """Configuration of a block; ``before`` is the width of the block before, None the stem."""
         size_out = self._sizes[len(self.stem) + stage + 1]
         size_in = self._sizes[len(self.stem) + stage] if first else size_out
-        return BlockConfig(self.block, c_in, *size_in, c_out, *size_out)
+        kind, c_out = self.kinds[stage], self._channels(stage, width)
+        c_in = self.stem[-1]
+        if before is not None:
+            c_in = self._channels(stage - 1 if first else stage, before)
+        options: tuple[tuple[str, int], ...] = ()
+        if kind == _BOTTLENECK:
+            # Where the stride or the channels ask for a projection, no option needs to.
+            forced = c_in == c_out and size_in == size_out and before != width
+            options = ((("project", 1),) if forced else ()) + (("width", width),)
+        return BlockConfig(kind, c_in, *size_in, c_out, *size_out, options)
 
-    def _head(self, c_in: int) -> BlockConfig:
+    def _channels(self, stage: int, width: int) -> int:
+        """Output channels of a stage's blocks of a width."""
+        return bottleneck_channels(width) if self.kinds[stage] == _BOTTLENECK else width
+
+    def _head(self, width: int) -> BlockConfig:
+        c_in = self._channels(-1, width)
         return BlockConfig("head", c_in, *self._sizes[-1], self.classes, 1, 1)
 
     # --- identity --------------------------------------------------------------------------
@@ -325,5 +361,5 @@ class BackboneSpace(Space[BackboneArchitecture]):
             "input_shape": list(self.input_shape),
             "classes": self.classes,
             "stem": list(self.stem),
-            "block": self.block,
+            "block": self.kinds[0] if len(set(self.kinds)) == 1 else list(self.kinds),
         }

@@ -93,8 +93,9 @@ def df_features(name: str, input_shape: Shape) -> Blocks:
         before = 0
         for stage in _DF2A:
             for number, (width, out) in enumerate(stage):
-                # A projection wherever the width changes, also where shapes agree.
-                extra = (("project", 1),) if number and width != before else ()
+                # A projection wherever the width changes, which must be said where shapes agree.
+                forced = number > 0 and width != before and shape[0] == out
+                extra = (("project", 1),) if forced else ()
                 options = (*extra, ("width", width))
                 stride = 2 if number == 0 else 1
                 shape = _append(found, "bottleneck", shape, out, stride=stride, options=options)

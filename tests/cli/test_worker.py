@@ -14,6 +14,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from optuna_pop.cli.helpers import gpus_of
 from optuna_pop.experiment import identity
 from tests.cli.test_search import SEARCH, architectures, opened
 
@@ -138,3 +139,35 @@ def test_worker_needs_a_search_to_join(folder: Path, run: Run) -> None:
     code, _, err = run("worker", "--storage", url)
     assert code == 2
     assert "begin it with `optuna-pop search`" in err
+
+
+@pytest.mark.parametrize(
+    ("worker", "processes", "gpus", "own"),
+    [
+        (1, 1, ["0", "1", "2"], ["1"]),
+        (3, 1, ["0", "1"], ["1"]),
+        (1, 2, ["0", "1", "2", "3"], ["2", "3"]),
+        (2, 2, ["4", "5", "6", "7"], ["4", "5"]),
+        (1, 4, ["0", "1"], ["0", "1"]),
+        (1, 1, [], []),
+    ],
+)
+def test_workers_take_turns_on_gpus(
+    worker: int, processes: int, gpus: list[str], own: list[str]
+) -> None:
+    assert gpus_of(worker, processes, gpus) == own
+
+
+def test_passwords_of_mlflow_stay_secret(
+    folder: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a server that is there and of one that is not: not in output, study or checkpoints."""
+    url = f"sqlite:///{folder}/study.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:hushhush@127.0.0.1:9")
+    code, out, err = run(*SEARCH, "--storage", url, "--trials", "1", "--outage-limit", "0")
+    assert code == 2
+    assert "127.0.0.1:9" in err
+    assert "hushhush" not in out + err
+    for path in folder.rglob("*"):
+        if path.is_file():
+            assert b"hushhush" not in path.read_bytes(), path

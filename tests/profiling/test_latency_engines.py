@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
+from optuna_pop import registry
 from optuna_pop.errors import (
     EngineError,
     InputError,
@@ -15,6 +16,7 @@ from optuna_pop.errors import (
 from optuna_pop.profiling.attribution import attribute, by_position
 from optuna_pop.profiling.engines import ENGINES, EngineOptions
 from optuna_pop.profiling.reference import reference_model
+from optuna_pop.registry import Registry
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.trainables.export import export_onnx
 
@@ -140,3 +142,24 @@ def test_a_missing_library_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingExtraError, match=r"onnxruntime .* 'optuna-pop\[profiling\]'"):
         engine.info()
+
+
+def test_a_package_elsewhere_adds_an_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By an entry point; one that fails is named and leaves the rest usable."""
+    found: Registry[str] = Registry("engine", "optuna_pop.profiling.trt", group="mine")
+
+    class Point:
+        def __init__(self, name: str, works: bool) -> None:
+            self.name, self.value, self._works = name, f"package.{name}", works
+
+        def load(self) -> None:
+            if not self._works:
+                raise ImportError("no libfoo")
+            found.register(self.name)("loaded")
+
+    monkeypatch.setattr(
+        registry, "entry_points", lambda *, group: [Point("good", True), Point("bad", False)]
+    )
+    with pytest.warns(UserWarning, match=r"engine 'bad' \(package\.bad\) .*no libfoo"):
+        assert found.names() == ["good"]
+    assert found["good"] == "loaded"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import numpy as np
 import pytest
@@ -10,8 +11,25 @@ from hypothesis import strategies as st
 from optuna_pop.errors import ArchitectureError, InputError
 from optuna_pop.order import precedes
 from optuna_pop.spaces import DF1, DF2, BackboneArchitecture, BackboneSpace, BlockConfig
+from optuna_pop.spaces.presets import space_from_spec
 
 SMALL = BackboneSpace(widths=(8, 16, 32), max_depths=(2, 3, 2), input_shape=(3, 64, 96), classes=5)
+MIXED = BackboneSpace(
+    widths=(8, 256, 512),
+    max_depths=(2, 3, 2),
+    input_shape=(3, 64, 96),
+    classes=5,
+    block=("basic", "bottleneck", "bottleneck"),
+)
+MIXED_OTHER_WAY = BackboneSpace(
+    widths=(8, 16, 32),
+    max_depths=(2, 3, 2),
+    input_shape=(3, 64, 96),
+    classes=5,
+    stem=(4, 32),
+    block=("bottleneck", "basic", "bottleneck"),
+)
+spaces = st.sampled_from([SMALL, MIXED, MIXED_OTHER_WAY])
 rows = st.integers(0, len(SMALL) - 1)
 
 
@@ -62,26 +80,64 @@ def test_any_parameter_values_give_a_valid_architecture(data: st.DataObject) -> 
     assert 0 <= SMALL.row(architecture) < len(SMALL)
 
 
-@given(rows)
-@settings(max_examples=30)
-def test_blocks_chain_from_image_to_classes(row: int) -> None:
-    blocks = SMALL.blocks(SMALL.at(row))
+@given(spaces, rows)
+@settings(max_examples=90)
+def test_blocks_chain_from_image_to_classes(space: BackboneSpace, row: int) -> None:
+    blocks = space.blocks(space.at(row))
     assert blocks[0].input_shape == (3, 64, 96)
     assert blocks[-1].output_shape == (5, 1, 1)
     for a, b in itertools.pairwise(blocks):
         assert a.output_shape == b.input_shape
-    assert set(blocks) <= set(SMALL.block_configs())
-    assert [b.stride for b in blocks if b.kind == "basic"].count(2) == 3
+    assert set(blocks) <= set(space.block_configs())
+    assert [b.stride for b in blocks if b.kind in ("basic", "bottleneck")].count(2) == 3
 
 
-def test_block_configs_are_exactly_those_needed() -> None:
-    needed = {b for row in range(len(SMALL)) for b in SMALL.blocks(SMALL.at(row))}
-    assert set(SMALL.block_configs()) == needed
+@pytest.mark.parametrize("space", [SMALL, MIXED, MIXED_OTHER_WAY])
+def test_block_configs_are_exactly_those_needed(space: BackboneSpace) -> None:
+    needed = {b for row in range(len(space)) for b in space.blocks(space.at(row))}
+    assert set(space.block_configs()) == needed
+
+
+def test_bottlenecks_project_where_their_width_changes() -> None:
+    blocks = MIXED.blocks(BackboneArchitecture(((8, 8), (8, 256, 512), (512, 512))))
+    assert [block.key for block in blocks[4:]] == [
+        "bottleneck 8x8x12->32x4x6 width=8",
+        "bottleneck 32x4x6->1024x4x6 width=256",
+        "bottleneck 1024x4x6->1024x4x6 project=1,width=512",
+        "bottleneck 1024x4x6->1024x2x3 width=512",
+        "bottleneck 1024x2x3->1024x2x3 width=512",
+        "head 1024x2x3->5x1x1",
+    ]
+
+
+def test_blocks_of_one_kind_are_one_space() -> None:
+    named = BackboneSpace(block=("basic",) * 3)
+    assert named.spec() == BackboneSpace().spec()
+    assert named.spec()["block"] == "basic"
+    again = space_from_spec(json.loads(json.dumps(MIXED.spec())))
+    assert again.fingerprint == MIXED.fingerprint
+    assert again.block_configs() == MIXED.block_configs()
+    assert MIXED.fingerprint != SMALL.fingerprint
+
+
+def test_drawing_by_cost_knows_the_blocks_of_each_stage() -> None:
+    rng = np.random.default_rng(0)
+    cost = {block: float(rng.random()) for block in MIXED.block_configs()}
+    sums = MIXED.sum_blocks(cost.__getitem__)
+    paths = MIXED.paths(cost.__getitem__)
+    assert paths.counter.size == len(MIXED)
+    assert (paths.cheapest, paths.dearest) == (sums.argmin(), sums.argmax())
 
 
 def test_vectorised_sum_equals_the_sum_of_blocks() -> None:
     rng = np.random.default_rng(0)
-    for space in (SMALL, BackboneSpace(stem=(16, 48)), BackboneSpace(widths=(64,))):
+    for space in (
+        SMALL,
+        MIXED,
+        MIXED_OTHER_WAY,
+        BackboneSpace(stem=(16, 48)),
+        BackboneSpace(widths=(64,)),
+    ):
         cost = {block: float(rng.random()) for block in space.block_configs()}
         sums = space.sum_blocks(cost.__getitem__)
         for row in rng.integers(0, len(space), 200).tolist():
@@ -112,6 +168,8 @@ def test_errors_name_the_value() -> None:
         BlockConfig.from_key("basic 64x5")
     with pytest.raises(InputError, match=r"\(4, 0, 4\)"):
         BackboneSpace(max_depths=(4, 0, 4))
+    with pytest.raises(InputError, match=r"one for each of 3 stages, but is \('basic', 'bottl"):
+        BackboneSpace(block=("basic", "bottleneck"))
     with pytest.raises(InputError, match="too small"):
         BackboneSpace(input_shape=(3, 16, 16))
     with pytest.raises(ArchitectureError, match="never decreasing"):

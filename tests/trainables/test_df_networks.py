@@ -32,6 +32,8 @@ def test_backbones_are_those_of_the_space() -> None:
     space = BackboneSpace(max_depths=(3, 11, 6))
     assert df_blocks("df1") == space.blocks(DF1)
     assert df_blocks("df2") == space.blocks(DF2)
+    mixed = BackboneSpace(max_depths=(3, 11, 6), block=("basic", "bottleneck", "bottleneck"))
+    assert df_blocks("df2a") == mixed.blocks(DF2)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if "seg" in name])
