@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -171,3 +171,35 @@ def test_passwords_of_mlflow_stay_secret(
     for path in folder.rglob("*"):
         if path.is_file():
             assert b"hushhush" not in path.read_bytes(), path
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 64 KiB, too small for any checkpoint."""
+    place = tmp_path / "small"
+    place.mkdir()
+    words = ["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", str(place)]
+    if subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("no file system can be mounted here: a full disk is not tested")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", str(place)], check=True)
+
+
+def test_a_full_disk_loses_nothing(folder: Path, run: Run, small_disk: Path) -> None:
+    url = f"sqlite:///{folder}/study.db"
+    words = (*SEARCH, "--storage", url, "--trials", "2", "--checkpoints", str(small_disk))
+    code, _, err = run(*words)
+    assert code == 2
+    assert str(small_disk) in err
+    assert "No space left" in err
+    with opened(folder) as study:
+        assert len(study.get_trials(states=(TrialState.WAITING,))) == 1
+        assert not study.get_trials(states=(TrialState.RUNNING,))
+    subprocess.run(["mount", "-o", "remount,size=64m", str(small_disk)], check=True)
+    code, _, err = run(*words)  # the same command
+    assert code == 0, err
+    with opened(folder) as study:
+        assert len(study.get_trials(states=(TrialState.COMPLETE,))) == 2
+        assert len(set(architectures(study))) == 2
