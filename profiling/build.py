@@ -83,13 +83,13 @@ def build_table(
         covering = [space.blocks(space.at(row)) for row in covering_rows(space, plan.seed)]
     alone = [(block,) for block in blocks] if source == "blocks" else []
     wanted: dict[Keys, Sequence[BlockConfig]] = {
-        _keys(row): row for row in [*alone, *whole, *covering]
+        keys_of(row): row for row in [*alone, *whole, *covering]
     }
     session = measure(
         models(wanted, export),
         plan,
         label=" + ".join,
-        layers_of=[_keys(row) for row in covering],
+        layers_of=[keys_of(row) for row in covering],
         progress=progress,
     )
     if source == "blocks":
@@ -103,7 +103,7 @@ def build_table(
         source=source,
         conditions=session.conditions(),
         blocks=records,
-        networks=network_records(session, [_keys(row) for row in whole]),
+        networks=network_records(session, [keys_of(row) for row in whole]),
     )
     return verified(table)
 
@@ -165,7 +165,8 @@ def _size(block: BlockConfig) -> float:
     return 9.0 * block.c_in * block.c_out * block.h_out * block.w_out
 
 
-def _keys(blocks: Sequence[BlockConfig]) -> Keys:
+def keys_of(blocks: Sequence[BlockConfig]) -> Keys:
+    """Name a network by the keys of its blocks, in order."""
     return tuple(block.key for block in blocks)
 
 

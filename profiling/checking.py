@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from optuna_pop.errors import InputError, TableError
-from optuna_pop.profiling.build import Export, Keys, models, spread_rows
+from optuna_pop.profiling.build import Export, Keys, keys_of, models, spread_rows
 from optuna_pop.profiling.progress import Progress
 from optuna_pop.profiling.records import (
     BlockKey,
@@ -100,7 +100,7 @@ def check_table(
         require_conditions(table, plan)
     known = {network.blocks for network in table.networks}
     rows = spread_rows(space, networks + len(known), plan.seed + 1)
-    found = [blocks for row in rows if _keys(blocks := space.blocks(space.at(row))) not in known]
+    found = [blocks for row in rows if keys_of(blocks := space.blocks(space.at(row))) not in known]
     chosen = [
         found[i] for i in np.linspace(0, len(found) - 1, min(networks, len(found))).astype(int)
     ]
@@ -108,7 +108,7 @@ def check_table(
         raise InputError(f"there is no network to measure: the table holds all of {space}")
     alone = [(block,) for block in sorted({block for blocks in chosen for block in blocks})]
     session = measure(
-        models({_keys(row): row for row in [*alone, *chosen]}, export),
+        models({keys_of(row): row for row in [*alone, *chosen]}, export),
         plan,
         label=" + ".join,
         progress=progress,
@@ -136,10 +136,6 @@ def require_conditions(table: LatencyTable, plan: Plan) -> None:
             )
 
 
-def _keys(blocks: tuple[BlockConfig, ...]) -> Keys:
-    return tuple(block.key for block in blocks)
-
-
 def _check(
     table: LatencyTable, session: Session[Keys], chosen: list[tuple[BlockConfig, ...]]
 ) -> Check:
@@ -147,7 +143,7 @@ def _check(
     a, b = (fix.a, fix.b) if fix else (1.0, 0.0)
     checked = []
     for blocks in chosen:
-        keys = _keys(blocks)
+        keys = keys_of(blocks)
         now = [table.of(session.record((key,))) for key in keys]
         checked.append(
             CheckedNetwork(

@@ -8,7 +8,6 @@ The protocol is that of ``gpu_measuring``: rounds in shuffled order, warm-up by 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -19,7 +18,7 @@ from optuna_pop.errors import InputError, StorageError, TableError
 from optuna_pop.files import write_whole
 from optuna_pop.profiling import gpu_measuring, trtexec
 from optuna_pop.profiling.attribution import by_position
-from optuna_pop.profiling.build import Export, Keys, spread_rows, verified
+from optuna_pop.profiling.build import Export, keys_of, spread_rows, verified
 from optuna_pop.profiling.device_script import SCRIPT
 from optuna_pop.profiling.engines.base import PRECISIONS
 from optuna_pop.profiling.layered import block_samples, covering_rows
@@ -80,7 +79,7 @@ def export(
     alone: list[tuple[BlockConfig, ...]] = [(block,) for block in space.block_configs()]
     whole = [space.blocks(space.at(row)) for row in spread_rows(space, networks, seed)]
     covering = [space.blocks(space.at(row)) for row in covering_rows(space, seed)]
-    rows = {_keys(blocks): blocks for blocks in [*alone, *whole, *covering]}
+    rows = {keys_of(blocks): blocks for blocks in [*alone, *whole, *covering]}
     names = {keys: f"{'b' if len(keys) == 1 else 'n'}{i:04}" for i, keys in enumerate(rows)}
     try:
         for part in ("models", "results"):
@@ -98,9 +97,9 @@ def export(
         "space": str(space),
         "precision": precision,
         "rounds": gpu_measuring.ROUNDS,
-        "blocks": {keys[0]: names[keys] for keys in map(_keys, alone)},
-        "networks": [{"blocks": keys, "model": names[keys]} for keys in map(_keys, whole)],
-        "covering": [{"blocks": keys, "model": names[keys]} for keys in map(_keys, covering)],
+        "blocks": {keys[0]: names[keys] for keys in map(keys_of, alone)},
+        "networks": [{"blocks": keys, "model": names[keys]} for keys in map(keys_of, whole)],
+        "covering": [{"blocks": keys, "model": names[keys]} for keys in map(keys_of, covering)],
     }
     write_whole(folder / PLAN, json.dumps(plan, indent=1) + "\n")
     _write_script(folder, list(names.values()), precision, seed)
@@ -147,10 +146,6 @@ def import_table(folder: Path, *, source: Source = "blocks") -> LatencyTable:
             networks=networks,
         )
     )
-
-
-def _keys(blocks: Sequence[BlockConfig]) -> Keys:
-    return tuple(block.key for block in blocks)
 
 
 def _write_model(folder: Path, name: str, model: bytes, precision: str) -> None:

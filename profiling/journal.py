@@ -1,7 +1,7 @@
 """Samples kept in a file while measuring goes on: an interrupted session goes on where it was.
 
 JSON lines. The first says what is measured; each further one adds samples. A line that was cut
-short is left out. The file is removed when the table is written.
+short is left out. Whoever writes the table then deletes the file.
 """
 
 from __future__ import annotations
@@ -88,11 +88,6 @@ class Journal:
             }
         )
         self._written, self._last = self._lengths(), time.monotonic()
-
-    def remove(self) -> None:
-        """Delete the file: what it held is in a table now."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
 
     def _lengths(self) -> tuple[list[int], list[int], int]:
         return [len(s) for s in self.samples], [len(s) for s in self.enqueue], len(self.reference)

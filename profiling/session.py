@@ -42,7 +42,7 @@ class Plan:
         cycles: On a CPU, visits to every network, at least 15.
         seconds: On a CPU, measure at least so long.
         seed: Of the order of visits.
-        journal: File that keeps what is measured until ``Session.done``, so that an interrupted
+        journal: File that keeps what is measured until its owner deletes it, so that an interrupted
             session goes on where it was; None keeps nothing.
     """
 
@@ -69,7 +69,6 @@ class Session(Generic[K]):
     info: EngineInfo
     accelerator: Accelerator | None
     layers: Mapping[K, Sequence[Sequence[LayerTime]]]
-    journal: Journal
 
     @property
     def statistic(self) -> Statistic:
@@ -102,10 +101,6 @@ class Session(Generic[K]):
             reference=LatencyRecord.of(measured.reference, measured.started),
             drift=float(slow / fast),
         )
-
-    def done(self) -> None:
-        """Forget the journal: what it held is kept elsewhere now."""
-        self.journal.remove()
 
 
 def measure(
@@ -169,7 +164,7 @@ def measure(
         layers = {n: [compiled[n].layers() for _ in range(layer_passes)] for n in layers_of}
     if gpu is not None:
         gpu = summarised(gpu, measured.readings)
-    return Session(measured, info, gpu, layers, journal)
+    return Session(measured, info, gpu, layers)
 
 
 def device_name(plan: Plan) -> str:

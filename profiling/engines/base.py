@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from optuna_pop.errors import EngineError, OptunaPopError
+from optuna_pop.errors import EngineError, InputError, OptunaPopError
 
 State = Literal["new", "compiled", "warm", "closed"]
 Precision = Literal["float32", "tf32", "float16", "int8"]
@@ -89,6 +89,41 @@ class LayerTime:
     name: str
     ms: float
     nodes: tuple[str, ...] = field(default=())
+
+
+def checked_precision(
+    engine: str, options: EngineOptions | None, known: Sequence[str] = PRECISIONS
+) -> Precision:
+    """Return the precision that is asked for.
+
+    Raises:
+        InputError: if the engine has no such precision.
+    """
+    precision = (options or EngineOptions()).precision
+    if precision not in known:
+        raise InputError(
+            f"engine {engine!r} has no precision {precision!r}: choose one of {', '.join(known)}"
+        )
+    return precision
+
+
+def require_static(label: str, name: str, shape: object, *, dynamic: bool) -> None:
+    """Refuse an input or output whose shape is not fixed, or whose batch is not 1.
+
+    Args:
+        label: What the model is.
+        name: Of the input or output.
+        shape: As the engine's library has it.
+        dynamic: Whether that is not fixed.
+
+    Raises:
+        InputError: saying how to mend it.
+    """
+    where = f"model of {label!r}: {name!r} has the"
+    if dynamic:
+        raise InputError(f"{where} dynamic shape {shape}; export it with static shapes")
+    if not isinstance(shape, tuple) or shape[:1] != (1,):
+        raise InputError(f"{where} shape {shape}; export it with batch 1, its first dimension")
 
 
 class Engine(ABC):

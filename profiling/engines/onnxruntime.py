@@ -17,7 +17,15 @@ from numpy.typing import DTypeLike
 
 from optuna_pop.errors import EngineError, InputError, needs_extra
 from optuna_pop.profiling.engines import ENGINES
-from optuna_pop.profiling.engines.base import Engine, EngineInfo, EngineOptions, Kind, LayerTime
+from optuna_pop.profiling.engines.base import (
+    Engine,
+    EngineInfo,
+    EngineOptions,
+    Kind,
+    LayerTime,
+    checked_precision,
+    require_static,
+)
 from optuna_pop.profiling.precision import in_precision
 
 _DTYPES: dict[str, DTypeLike] = {
@@ -51,12 +59,7 @@ class OnnxRuntimeEngine(Engine):
     @classmethod
     def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         """Describe the engine; see ``Engine.info``."""
-        precision = (options or EngineOptions()).precision
-        if precision not in cls.precisions:
-            raise InputError(
-                f"engine {cls.name!r} has no precision {precision!r}: choose one of "
-                f"{', '.join(cls.precisions)}"
-            )
+        precision = checked_precision(cls.name, options, cls.precisions)
         ort = _library()
         cls._require_provider(ort)
         kind: Kind = "cpu" if cls.provider == _CPU else "gpu"
@@ -152,16 +155,8 @@ class OnnxRuntimeEngine(Engine):
 
     def _shape(self, node: Any) -> tuple[int, ...]:
         shape = tuple(node.shape)
-        if not all(isinstance(size, int) for size in shape) or math.prod(shape) < 1:
-            raise InputError(
-                f"model of {self.label!r}: {node.name!r} has the dynamic shape {shape}; "
-                "export it with static shapes"
-            )
-        if shape[:1] != (1,):
-            raise InputError(
-                f"model of {self.label!r}: {node.name!r} has the shape {shape}; export it with "
-                "batch 1, its first dimension"
-            )
+        dynamic = not all(isinstance(size, int) for size in shape) or math.prod(shape) < 1
+        require_static(self.label, node.name, shape, dynamic=dynamic)
         return shape
 
     def _dtype(self, node: Any) -> DTypeLike:

@@ -9,7 +9,15 @@ import numpy as np
 
 from optuna_pop.errors import EngineError, InputError, needs_extra
 from optuna_pop.profiling.engines import ENGINES
-from optuna_pop.profiling.engines.base import Engine, EngineInfo, EngineOptions, Kind, LayerTime
+from optuna_pop.profiling.engines.base import (
+    Engine,
+    EngineInfo,
+    EngineOptions,
+    Kind,
+    LayerTime,
+    checked_precision,
+    require_static,
+)
 from optuna_pop.profiling.precision import in_precision
 
 
@@ -31,12 +39,7 @@ class OpenVinoEngine(Engine):
     @classmethod
     def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         """Describe the engine; see ``Engine.info``."""
-        precision = (options or EngineOptions()).precision
-        if precision not in cls.precisions:
-            raise InputError(
-                f"engine {cls.name!r} has no precision {precision!r}: choose one of "
-                f"{', '.join(cls.precisions)}"
-            )
+        precision = checked_precision(cls.name, options, cls.precisions)
         library = _library()
         found = library.Core().available_devices
         if not any(name.startswith(cls.device) for name in found):
@@ -79,17 +82,8 @@ class OpenVinoEngine(Engine):
         random = np.random.default_rng(0)
         for port in request.get_compiled_model().inputs:
             shape = port.get_partial_shape()
-            if shape.is_dynamic:
-                raise InputError(
-                    f"model of {self.label!r}: {port.get_any_name()!r} has the dynamic shape "
-                    f"{shape}; export it with static shapes"
-                )
-            sizes = tuple(port.get_shape())
-            if sizes[:1] != (1,):
-                raise InputError(
-                    f"model of {self.label!r}: {port.get_any_name()!r} has the shape {sizes}; "
-                    "export it with batch 1, its first dimension"
-                )
+            sizes = shape if shape.is_dynamic else tuple(port.get_shape())
+            require_static(self.label, port.get_any_name(), sizes, dynamic=shape.is_dynamic)
             values = random.standard_normal(sizes).astype(np.float32)
             request.set_tensor(port, _library().Tensor(values))
 

@@ -12,16 +12,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from optuna_pop.errors import EngineError, InputError
+from optuna_pop.errors import EngineError
 from optuna_pop.profiling.cuda import Cuda, open_cuda
 from optuna_pop.profiling.engines import ENGINES
 from optuna_pop.profiling.engines.base import (
-    PRECISIONS,
     Engine,
     EngineInfo,
     EngineOptions,
     LayerTime,
     Timing,
+    checked_precision,
 )
 from optuna_pop.profiling.trt import library
 from optuna_pop.profiling.trt.building import build, listening_logger
@@ -40,12 +40,7 @@ class TensorRTEngine(Engine):
     @classmethod
     def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         """Describe the engine; see ``Engine.info``."""
-        precision = (options or EngineOptions()).precision
-        if precision not in PRECISIONS:
-            raise InputError(
-                f"engine {cls.flavour!r} has no precision {precision!r}: choose one of "
-                f"{', '.join(PRECISIONS)}"
-            )
+        precision = checked_precision(cls.flavour, options)
         trt = library.load(cls.flavour)
         cls._cuda()
         return EngineInfo(

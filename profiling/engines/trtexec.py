@@ -14,12 +14,12 @@ from optuna_pop.errors import EngineError, InputError
 from optuna_pop.profiling import trtexec
 from optuna_pop.profiling.engines import ENGINES
 from optuna_pop.profiling.engines.base import (
-    PRECISIONS,
     Engine,
     EngineInfo,
     EngineOptions,
     LayerTime,
     Timing,
+    checked_precision,
 )
 from optuna_pop.profiling.precision import in_precision
 
@@ -57,12 +57,7 @@ class TrtexecEngine(Engine):
     @classmethod
     def info(cls, options: EngineOptions | None = None) -> EngineInfo:
         """Describe the engine; see ``Engine.info``."""
-        precision = (options or EngineOptions()).precision
-        if precision not in PRECISIONS:
-            raise InputError(
-                f"engine 'trtexec' has no precision {precision!r}: choose one of "
-                f"{', '.join(PRECISIONS)}"
-            )
+        precision = checked_precision("trtexec", options)
         return EngineInfo(
             "trtexec",
             trtexec.version_in(_help(find())),

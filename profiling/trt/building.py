@@ -13,7 +13,7 @@ from typing import Any
 
 from optuna_pop.errors import InputError
 from optuna_pop.files import write_whole
-from optuna_pop.profiling.engines.base import EngineOptions
+from optuna_pop.profiling.engines.base import EngineOptions, require_static
 from optuna_pop.profiling.precision import in_precision
 from optuna_pop.profiling.trt.library import is_rtx, strongly_typed, version
 
@@ -111,16 +111,7 @@ def _parse(trt: Any, network: Any, logger: Any, model: bytes, label: str) -> Non
     for number in range(network.num_inputs):
         tensor = network.get_input(number)
         shape = tuple(tensor.shape)
-        if min(shape, default=1) < 0:
-            raise InputError(
-                f"model of {label!r}: {tensor.name!r} has the dynamic shape {shape}; "
-                "export it with static shapes"
-            )
-        if shape[:1] != (1,):
-            raise InputError(
-                f"model of {label!r}: {tensor.name!r} has the shape {shape}; export it with "
-                "batch 1, its first dimension"
-            )
+        require_static(label, tensor.name, shape, dynamic=min(shape, default=1) < 0)
 
 
 def _problem(error: Any) -> str:
