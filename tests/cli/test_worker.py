@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+import psutil
 import pytest
 from optuna.trial import TrialState
 
@@ -42,6 +44,7 @@ def owners(study: optuna.Study) -> set[int]:
 def test_workers_of_one_command_share_a_search(folder: Path) -> None:
     url = f"sqlite:///{folder}/study.db"
     search = begin(folder, *SEARCH, "--storage", url, "--trials", "6", "--workers", "2")
+    _hold_until_another_has_trained(search, folder)
     out, err = search.communicate()
     assert search.returncode == 0, err
     assert "Boundary of study" in out
@@ -51,6 +54,20 @@ def test_workers_of_one_command_share_a_search(folder: Path) -> None:
         assert len(owners(study)) == 2
         assert len(set(architectures(study))) == len(study.trials)
         assert not study.get_trials(states=(TrialState.RUNNING, TrialState.FAIL))
+
+
+def _hold_until_another_has_trained(search: subprocess.Popen[str], folder: Path) -> None:
+    """Slow a search down, which could else have done all before its second worker is there."""
+    end = time.monotonic() + 120
+    while search.poll() is None and time.monotonic() < end:
+        if psutil.Process(search.pid).children():
+            search.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            search.send_signal(signal.SIGCONT)
+            with opened(folder) as study:
+                if owners(study) - {search.pid}:
+                    return
+        time.sleep(0.02)  # in which it gives back what it may hold of the database
 
 
 def test_worker_elsewhere_needs_only_storage_and_name(folder: Path, run: Run) -> None:
