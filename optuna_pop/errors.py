@@ -62,6 +62,10 @@ class EngineError(OptunaPopError):
     """An inference engine cannot run here, or failed while it ran."""
 
 
+class OutOfMemoryError(OptunaPopError, RuntimeError):
+    """A training does not fit into the memory of its device."""
+
+
 class OrderWarning(UserWarning):
     """The trained architectures contradict the order too much to prune on it."""
 

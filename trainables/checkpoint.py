@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from optuna_pop.errors import needs_extra
 from optuna_pop.files import write_whole
 
 with needs_extra("train"):
     import torch
-    from torch import nn
+
+
+class Stateful(Protocol):
+    """What can be kept: a network, an optimiser, a scaler of gradients."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state."""
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> object:
+        """Take a state up."""
 
 
 class CheckpointFile:
@@ -33,16 +43,14 @@ class CheckpointFile:
 
     def store(
         self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
+        parts: Mapping[str, Stateful],
         generator: torch.Generator,
         curve: Sequence[Sequence[float]],
     ) -> None:
         """Write the state.
 
         Args:
-            network: That is trained.
-            optimizer: Its optimiser.
+            parts: Network, optimiser and what else changes, by name.
             generator: Of the order of samples.
             curve: The numbers of each epoch behind.
 
@@ -53,8 +61,7 @@ class CheckpointFile:
         torch.save(
             {
                 "identity": self._identity,
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
+                "parts": {name: part.state_dict() for name, part in parts.items()},
                 "generator": generator.get_state(),
                 "curve": [list(numbers) for numbers in curve],
             },
@@ -63,10 +70,7 @@ class CheckpointFile:
         write_whole(self.path, content.getvalue())
 
     def restore(
-        self,
-        network: nn.Module,
-        optimizer: torch.optim.Optimizer,
-        generator: torch.Generator,
+        self, parts: Mapping[str, Stateful], generator: torch.Generator
     ) -> list[list[float]]:
         """Take the state up.
 
@@ -76,16 +80,17 @@ class CheckpointFile:
         """
         if not self.path.exists():
             return []
-        untouched = {name: value.clone() for name, value in network.state_dict().items()}
+        untouched = {name: copy.deepcopy(part.state_dict()) for name, part in parts.items()}
         try:
             state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
             if state["identity"] != self._identity:
                 raise ValueError("it is of another architecture, recipe, data set or seed")
-            network.load_state_dict(state["network"])
-            optimizer.load_state_dict(state["optimizer"])
+            for name, part in parts.items():
+                part.load_state_dict(state["parts"][name])
             generator.set_state(state["generator"])
         except Exception as error:  # whatever a damaged file makes of itself
-            network.load_state_dict(untouched)
+            for name, part in parts.items():
+                part.load_state_dict(untouched[name])
             warnings.warn(
                 f"checkpoint {self.path} is not used, the training begins anew: {error}",
                 stacklevel=2,

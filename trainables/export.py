@@ -99,3 +99,36 @@ def to_onnx(network: nn.Module, input_shapes: Sequence[tuple[int, ...]] | None =
             return file.read_bytes()
     finally:
         network.train(was_training)
+
+
+def check_parity(network: nn.Module, model: bytes, tolerance: float = 1e-3) -> float:
+    """Compare what ONNX Runtime and torch compute for a random image.
+
+    Args:
+        network: In evaluation mode.
+        model: That it was exported to.
+        tolerance: Largest difference, as a share of the range of the scores.
+
+    Returns:
+        The largest difference, as such a share.
+
+    Raises:
+        InputError: if it is above the tolerance.
+        MissingExtraError: if onnxruntime is not installed.
+    """
+    with needs_extra("profiling"):
+        import onnxruntime
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    given = session.get_inputs()[0]
+    x = torch.randn(given.shape, generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        wanted = network(x)
+    found = torch.from_numpy(session.run(None, {given.name: x.numpy()})[0])
+    spread = float(wanted.max() - wanted.min())
+    largest = float((found - wanted).abs().max()) / max(spread, 1e-12)
+    if not largest <= tolerance:
+        raise InputError(
+            f"the ONNX model's scores differ from torch's by {largest:.2g} of their range, more "
+            f"than {tolerance:g}"
+        )
+    return largest

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from optuna_pop.errors import ArchitectureError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
@@ -19,6 +20,18 @@ with needs_extra("train"):
 
 _SIDE_PATH = "shortcut"
 _random_state = threading.Lock()
+
+
+class ShapeSpec(NamedTuple):
+    """A map of features.
+
+    Attributes:
+        channels: Its channels.
+        stride: Pixels of the input for one of it, along each axis.
+    """
+
+    channels: int
+    stride: int
 
 
 class Network(nn.Sequential):
@@ -35,6 +48,26 @@ class Network(nn.Sequential):
 
     def _check(self, configs: Sequence[BlockConfig]) -> None:
         check_chain(configs)
+
+    @property
+    def backbone(self) -> tuple[nn.Module, ...]:
+        """Blocks of stages 1 to 5, before the head or the decoder."""
+        ends = [i for i, config in enumerate(self.configs) if config.kind in ("head", "pyramid")]
+        return tuple(self)[: ends[0] if ends else len(self)]
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        """Say what a decoder can take from the backbone.
+
+        Returns:
+            Channels and stride of the last block at each resolution, by stage: "stage1", ...
+        """
+        first, found = self.configs[0], {}
+        for config in self.configs[: len(self.backbone)]:
+            found[config.output_shape[1:]] = config.c_out
+        return {
+            f"stage{stage}": ShapeSpec(channels, math.ceil(first.h_in / size[0]))
+            for stage, (size, channels) in enumerate(found.items(), start=1)
+        }
 
 
 class SegmentationNetwork(Network):

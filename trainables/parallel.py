@@ -26,6 +26,7 @@ from optuna_pop.trainables.training import (
     check_fit,
     train,
 )
+from optuna_pop.trainables.weights import Weights, backbone_of
 
 with needs_extra("train"):
     import torch
@@ -50,6 +51,7 @@ class _Job:
     seed: int
     threads: int
     checkpoint: Path | None
+    weights: Weights | None
 
 
 def train_parallel(
@@ -63,6 +65,7 @@ def train_parallel(
     on_epoch: OnEpoch | None = None,
     progress: OnProgress | None = None,
     checkpoint: Path | None = None,
+    weights: Weights | None = None,
 ) -> TrainingResult:
     """Train a network as ``training.train`` does, by several processes with a share of each batch.
 
@@ -83,6 +86,7 @@ def train_parallel(
         checkpoint: As in ``train``; the state goes on with the same number of processes only. With
             two of them to the same weights, bit for bit; with more, sums may be taken in another
             order.
+        weights: As in ``train``.
 
     Returns:
         As ``train`` does.
@@ -101,10 +105,10 @@ def train_parallel(
             f"batch_size {recipe.batch_size} does not divide among {processes} processes: change "
             "either"
         )
-    check_chain(blocks)
+    check_chain(backbone_of(blocks) if blocks else blocks)
     check_fit(blocks, data)
     require_devices(processes)
-    job = _Job(blocks, data, recipe, seed, threads, checkpoint)
+    job = _Job(blocks, data, recipe, seed, threads, checkpoint, weights)
     here, there = multiprocessing.get_context("spawn").Pipe()
     with tempfile.TemporaryDirectory(prefix="optuna-pop-") as folder, here:
         with there:
@@ -199,6 +203,7 @@ def _work(rank: int, size: int, meeting: str, job: _Job, parent: Connection) -> 
             progress=after_step if team.leads else None,
             checkpoint=job.checkpoint,
             team=team,
+            weights=job.weights,
         )
     except StorageError as error:
         with contextlib.suppress(OSError):
@@ -206,7 +211,7 @@ def _work(rank: int, size: int, meeting: str, job: _Job, parent: Connection) -> 
         raise
     if team.leads:
         parent.send(("done", _told(result)))
-    team.leave()
+    team.end()
 
 
 def _told(result: TrainingResult) -> dict[str, Any]:
@@ -218,5 +223,7 @@ def _told(result: TrainingResult) -> dict[str, Any]:
         "curve": result.curve,
         "seconds": result.seconds,
         "held_out": result.held_out,
+        "images_per_second": result.images_per_second,
+        "diverged": result.diverged,
         "network": weights.getvalue(),
     }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from optuna_pop.errors import InputError, UnknownNameError
 
@@ -27,6 +28,17 @@ class TrainingRecipe:
         poly_power: Exponent of the schedule.
         label_smoothing: Share of the target spread over all classes.
         residual_init: Weight that residual blocks start with beside their shortcut.
+        auxiliary: Weight of the loss of a second head on stage 4, only there in training, with
+            which DF1 and DF2 were trained ("additional supervision", as in GoogLeNet).
+        backbone_lr: Share of the learning rate that the backbone takes; 0 freezes it, batch norm
+            statistics included, as weights from elsewhere may want.
+        ema: Decay of a moving average of the weights, which is what is validated and kept; 0
+            without.
+        micro_batch: Samples that go through the network at a time; gradients add up to the batch.
+            None for all of a process's share at once.
+        precision: "float32", or "bf16" or "fp16" for mixed precision.
+        compile: Whether torch compiles the network, which pays for long trainings on GPUs.
+        deterministic: Whether a GPU, too, shall give the same result again, at a loss of speed.
 
     Raises:
         InputError: if a value cannot be used.
@@ -42,6 +54,13 @@ class TrainingRecipe:
     poly_power: float = 2.0
     label_smoothing: float = 0.0
     residual_init: float = 1.0
+    auxiliary: float = 0.0
+    backbone_lr: float = 1.0
+    ema: float = 0.0
+    micro_batch: int | None = None
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    compile: bool = False
+    deterministic: bool = False
 
     def __post_init__(self) -> None:
         # name: (smallest, largest, whether the smallest itself is allowed)
@@ -56,7 +75,12 @@ class TrainingRecipe:
             "poly_power": (0, math.inf, True),
             "label_smoothing": (0, 1, True),
             "residual_init": (0, math.inf, True),
+            "auxiliary": (0, math.inf, True),
+            "backbone_lr": (0, math.inf, True),
+            "ema": (0, 1, True),
         }
+        if self.micro_batch is not None:
+            bounds["micro_batch"] = (2, math.inf, True)
         for name, (low, high, closed) in bounds.items():
             value = getattr(self, name)
             if not ((low <= value if closed else low < value) and value < high):
@@ -86,6 +110,26 @@ class TrainingRecipe:
         """Describe the recipe in JSON types; equal recipes give equal descriptions."""
         return asdict(self)
 
+    def with_values(self, values: Mapping[str, Any]) -> TrainingRecipe:
+        """Return the recipe with other values, also such in words.
+
+        Raises:
+            InputError: if a name is unknown or a value cannot be used.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        for name in values:
+            if name not in self.spec():
+                raise UnknownNameError("value of a recipe", name, list(self.spec()))
+        try:
+            return TypeAdapter(TrainingRecipe).validate_python({**self.spec(), **values})
+        except ValidationError as error:
+            first = error.errors()[0]
+            if first["type"] == "value_error":  # one of our own
+                raise InputError(first["msg"].removeprefix("Value error, ")) from error
+            where = ".".join(map(str, first["loc"]))
+            raise InputError(f"recipe: {where}: {first['msg']} (got {first['input']!r})") from error
+
 
 RECIPES: dict[str, TrainingRecipe] = {
     # Seconds a network: to see that a set-up works, not to compare architectures.
@@ -98,6 +142,36 @@ RECIPES: dict[str, TrainingRecipe] = {
         warmup_epochs=0.1,
         warmup_lr=0.02,
         residual_init=0.2,
+    ),
+    # Section 4.1: 5 warm-up epochs, then 80; labels "additional supervision" as in GoogLeNet.
+    "imagenet-pop": TrainingRecipe(
+        epochs=85, batch_size=2048, peak_lr=0.8, warmup_epochs=5, warmup_lr=0.1, auxiliary=0.3
+    ),
+    # The same on fewer GPUs and in a fifth of the time; the rate follows the batch.
+    "imagenet-short": TrainingRecipe(
+        epochs=18, batch_size=1024, peak_lr=0.4, warmup_epochs=1, warmup_lr=0.05, micro_batch=256
+    ),
+    # Weight decay and schedule are the paper's; it leaves batch, epochs and rate open.
+    "cityscapes-pop": TrainingRecipe(
+        epochs=200, batch_size=16, peak_lr=0.02, warmup_epochs=1, warmup_lr=0.002, auxiliary=0.4
+    ),
+    "cityscapes-short": TrainingRecipe(
+        epochs=40, batch_size=8, peak_lr=0.02, warmup_epochs=1, warmup_lr=0.002, micro_batch=4
+    ),
+    "cifar10-short": TrainingRecipe(
+        epochs=12,
+        batch_size=128,
+        peak_lr=0.1,
+        weight_decay=5e-4,
+        warmup_epochs=0.5,
+        warmup_lr=0.02,
+        residual_init=0.2,
+    ),
+    "camvid-short": TrainingRecipe(
+        epochs=30, batch_size=8, peak_lr=0.05, warmup_epochs=1, warmup_lr=0.01
+    ),
+    "streets-demo": TrainingRecipe(
+        epochs=4, batch_size=8, peak_lr=0.05, warmup_epochs=0.25, warmup_lr=0.01
     ),
 }
 """Recipes by name."""

@@ -1,71 +1,108 @@
-"""The processes that train one network: one alone, or several with a share of each batch."""
+"""The processes that train one network: one alone, or several with a share of each batch.
+
+Accelerate does the work of devices, processes and mixed precision.
+"""
 
 from __future__ import annotations
 
 import os
 import warnings
-from typing import Protocol
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 from optuna_pop.errors import InputError, needs_extra
 
 with needs_extra("train"):
     import torch
+    from accelerate import Accelerator
+    from accelerate.state import AcceleratorState
+    from accelerate.utils import broadcast
     from torch import Tensor, nn
 
+_MIXED = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
 
-class Team(Protocol):
-    """What a training asks of the processes that it runs in.
+
+class Team:
+    """What a training asks of the processes that it runs in; this one is alone.
+
+    Args:
+        rank: Of this process, from 0, which leads.
+        size: Processes in all.
 
     Attributes:
-        size: How many they are.
+        size: Processes in all.
         leads: Whether this one validates, reports and keeps the state.
-        device: Where this one trains.
+        device: Where this one trains: the first GPU that it may use, else the CPU.
     """
 
-    size: int
-    leads: bool
-    device: torch.device
+    def __init__(self, rank: int = 0, size: int = 1) -> None:
+        self.size, self._rank = size, rank
+        self.leads = rank == 0
+        self._accelerator = self._begin("float32")
+        self.device: torch.device = self._accelerator.device
 
-    def join(self, network: nn.Module) -> nn.Module:
-        """Return what to train in place of a network, whose gradients are then the team's."""
+    def _begin(self, precision: str) -> Accelerator:
+        # It is a singleton, and trainings of one process may differ in their precision.
+        AcceleratorState._reset_state()
+        try:
+            return Accelerator(mixed_precision=_MIXED[precision])
+        except ValueError as error:
+            raise InputError(
+                f"precision {precision} cannot be trained in on this device: {error}"
+            ) from error
+
+    def join(self, network: nn.Module, precision: str) -> nn.Module:
+        """Return what to train in place of a network, whose gradients are then the team's.
+
+        Raises:
+            InputError: if the device does not know the precision.
+        """
+        self._accelerator = self._begin(precision)
+        # Of kernels of a single channel, for which channels last and first are the same.
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
+        joined: nn.Module = self._accelerator.prepare_model(network)
+        return joined
+
+    def leave(self, joined: nn.Module) -> None:
+        """Give back the network that was joined, as it was."""
+        self._accelerator.unwrap_model(joined, keep_fp32_wrapper=False, keep_torch_compile=False)
+
+    def prepare(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Return what to step in place of an optimiser."""
+        return self._accelerator.prepare_optimizer(optimizer)
+
+    @property
+    def scaler(self) -> Any:
+        """The scaler of gradients, whose state goes on with the training; None without fp16."""
+        return self._accelerator.scaler
+
+    def backward(self, loss: Tensor) -> None:
+        """Add a loss's gradients to those of the parameters."""
+        self._accelerator.backward(loss)
+
+    def unsynced(self, joined: nn.Module, *, when: bool) -> AbstractContextManager[Any]:
+        """Let gradients inside the block wait for a later one to be shared."""
+        return self._accelerator.no_sync(joined) if when and self.size > 1 else nullcontext()
 
     def share(self, batch: Tensor) -> Tensor:
         """Return this process's part of a batch's sample indices (n,), n a multiple of ``size``."""
+        return batch[self._rank :: self.size]
 
     def mean(self, loss: Tensor) -> float:
-        """Return the mean of a loss () over the team."""
+        """Return the mean of a loss (), the same on every process, so all see a divergence."""
+        if self.size == 1:
+            return float(loss.item())
+        total: Tensor = self._accelerator.reduce(loss, "mean")
+        return float(total.item())
 
     def from_leader(self, value: float) -> float:
         """Return the leader's value."""
+        if self.size == 1:
+            return value
+        return float(broadcast(torch.tensor(value, dtype=torch.float64, device=self.device)).item())
 
 
-class Alone:
-    """A single process, on the first GPU that it may use, else on the CPU."""
-
-    size = 1
-    leads = True
-
-    def __init__(self) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-    def join(self, network: nn.Module) -> nn.Module:
-        """Return the network."""
-        return network
-
-    def share(self, batch: Tensor) -> Tensor:
-        """Return the batch."""
-        return batch
-
-    def mean(self, loss: Tensor) -> float:
-        """Return the loss."""
-        return float(loss.item())
-
-    def from_leader(self, value: float) -> float:
-        """Return the value."""
-        return value
-
-
-class Rank:
+class Rank(Team):
     """One of several processes of this machine, each on a GPU of its own or all on the CPU.
 
     Gradients are averaged by torch's DistributedDataParallel, so that a step is that of the whole
@@ -82,46 +119,26 @@ class Rank:
     """
 
     def __init__(self, rank: int, size: int, meeting: str) -> None:
-        self.size = size
-        self.leads = rank == 0
-        self._rank = rank
         gpus = require_devices(size)
-        self.device = torch.device("cuda", rank) if gpus else torch.device("cpu")
         if gpus:
-            torch.cuda.set_device(self.device)
+            torch.cuda.set_device(rank)
+        else:
+            os.environ["ACCELERATE_USE_CPU"] = "true"
         for name in ("GLOO_SOCKET_IFNAME", "NCCL_SOCKET_IFNAME"):  # nobody outside may connect
             os.environ.setdefault(name, "lo")
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # else accelerate sets it, and warns
+        # What torchrun sets; accelerate finds the group below already there and joins it.
+        place = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": size, "LOCAL_WORLD_SIZE": size}
+        os.environ.update({name: str(value) for name, value in place.items()})
         torch.distributed.init_process_group(
             "nccl" if gpus else "gloo",
             init_method=f"file://{meeting}",
             rank=rank,
             world_size=size,
         )
+        super().__init__(rank, size)
 
-    def join(self, network: nn.Module) -> nn.Module:
-        """Wrap the network, which takes the leader's weights."""
-        # Of kernels of a single channel, for which channels last and first are the same.
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return nn.parallel.DistributedDataParallel(network, device_ids=ids)
-
-    def share(self, batch: Tensor) -> Tensor:
-        """Return every ``size``-th index."""
-        return batch[self._rank :: self.size]
-
-    def mean(self, loss: Tensor) -> float:
-        """Return the mean, the same on every process, so that all see a divergence at once."""
-        total = loss.clone()
-        torch.distributed.all_reduce(total)
-        return float(total.item()) / self.size
-
-    def from_leader(self, value: float) -> float:
-        """Return the leader's value."""
-        held = torch.tensor(value, dtype=torch.float64, device=self.device)
-        torch.distributed.broadcast(held, src=0)
-        return float(held.item())
-
-    def leave(self) -> None:
+    def end(self) -> None:
         """End the group."""
         torch.distributed.destroy_process_group()
 

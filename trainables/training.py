@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
-from optuna_pop.errors import DataError, InputError, needs_extra
+from optuna_pop.errors import DataError, InputError, OutOfMemoryError, needs_extra
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.spaces.blocks import BlockConfig
-from optuna_pop.trainables.checkpoint import CheckpointFile
-from optuna_pop.trainables.data.base import DataSet, Split
-from optuna_pop.trainables.metrics import top1
+from optuna_pop.spaces.df import at_input
+from optuna_pop.trainables.auxiliary import WithAuxiliary
+from optuna_pop.trainables.checkpoint import CheckpointFile, Stateful
+from optuna_pop.trainables.data.base import DataSet, Split, check_split
+from optuna_pop.trainables.loading import all_of, batches
 from optuna_pop.trainables.networks import Network, build_network, check_chain, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
-from optuna_pop.trainables.team import Alone, Team
+from optuna_pop.trainables.tasks import TASKS
+from optuna_pop.trainables.team import Team
+from optuna_pop.trainables.weights import Weights, backbone_of
 
 with needs_extra("train"):
     import torch
     from torch import nn
-    from torch.nn import functional
+    from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+
+_SEEDS_A_STEP = 2**20  # of augmentation, more than there are samples in a batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +39,7 @@ class EpochMetrics:
     """State after an epoch.
 
     Attributes:
-        accuracy: Top-1 on the held-out samples, percent; NaN once training has diverged.
+        accuracy: Top-1 or mIoU on the held-out samples, percent; NaN once training has diverged.
         loss: Mean training loss of the epoch, nats.
         learning_rate: Of the epoch's last step.
     """
@@ -52,15 +60,17 @@ class TrainingResult:
     """What a training gives.
 
     Attributes:
-        accuracy: Top-1 on the held-out samples after the last epoch, percent; NaN if the loss or
-            the network's output became NaN or infinite.
+        accuracy: Top-1 or mIoU on the held-out samples after the last epoch, percent; NaN if the
+            loss or the network's output became NaN or infinite.
         loss: Mean training loss of the last epoch, nats; not finite after divergence.
         curve: Metrics after each epoch.
         macs: Multiply-accumulates of one forward pass.
         parameters: Trainable numbers.
         seconds: Time spent, validation included, loading the data not.
         held_out: Samples the accuracy was taken on.
-        network: The trained network, in evaluation mode.
+        network: The trained network, in evaluation mode; the moving average, if the recipe has one.
+        images_per_second: That the steps took, reading the samples included.
+        diverged: The step at which the loss was not finite, "step 3 of epoch 2"; None without.
     """
 
     accuracy: float
@@ -71,6 +81,8 @@ class TrainingResult:
     seconds: float
     held_out: int
     network: Network = field(repr=False)
+    images_per_second: float = math.nan
+    diverged: str | None = None
 
 
 def train(
@@ -84,18 +96,19 @@ def train(
     progress: OnProgress | None = None,
     checkpoint: Path | None = None,
     team: Team | None = None,
+    weights: Weights | None = None,
 ) -> TrainingResult:
-    """Train the network of these blocks from scratch and validate it after each epoch.
+    """Train the network of these blocks and validate it after each epoch.
 
     It trains on the GPU where torch finds one. The same arguments give the same result, bit for
     bit, on the same CPU with the same number of threads; global random states are neither used nor
     changed.
 
     Args:
-        blocks: Block configurations of a whole network, ending in a head.
+        blocks: Block configurations of a whole network, ending in a head or in a decoder's score.
         data: What to train on.
         recipe: How.
-        seed: Decides the initial weights and the order of the samples.
+        seed: Decides the initial weights, the order of the samples and their augmentation.
         threads: Of torch on the CPU during this training. More than one pays for large networks on
             an idle machine; small ones on a busy machine get many times slower.
         on_epoch: Called after each epoch: the place to log, and to raise for a trial pruned early.
@@ -105,6 +118,8 @@ def train(
             epochs behind once more. A finished training removes it.
         team: The processes that train this network together, each with these arguments; see
             ``parallel.train_parallel``. None for this process alone.
+        weights: That the backbone begins with; the recipe's ``backbone_lr`` says how much they
+            change. None begins from scratch.
 
     Returns:
         Accuracy, its curve and the trained network. A loss that is not finite ends the training
@@ -112,30 +127,40 @@ def train(
 
     Raises:
         ArchitectureError: if the blocks do not chain.
-        DataError: if the blocks do not fit the data.
-        InputError: if a batch is larger than the training set, or there is no thread.
+        DataError: if the blocks do not fit the data, or the data cannot be read.
+        InputError: if a batch is larger than the training set, weights are of another backbone, or
+            there is no thread.
+        OutOfMemoryError: if the network and its batch do not fit into memory.
     """
-    team = team or Alone()
     if threads < 1:
         raise InputError(f"threads must be at least 1 but got {threads}")
-    check_chain(blocks)
+    check_chain(backbone_of(blocks) if blocks else blocks)
     check_fit(blocks, data)
-    with _threads(threads):
+    with _threads(threads), _reproducible(recipe):
+        team = team or Team()
         split = data.load()
-    steps_per_epoch = len(split.train_x) // recipe.batch_size
-    if steps_per_epoch < 1:
-        raise InputError(
-            f"batch_size {recipe.batch_size} is larger than the {len(split.train_x)} training "
-            f"samples of {data.name}: lower it"
-        )
-    start = time.perf_counter()
-    network = build_network(blocks, seed=seed, residual_init=recipe.residual_init)
-    generator = torch.Generator().manual_seed(seed)
-    with _threads(threads):
+        check_split(split, data.name)
+        if len(split.train) < recipe.batch_size:
+            raise InputError(
+                f"batch_size {recipe.batch_size} is larger than the {len(split.train)} training "
+                f"samples of {data.name}: lower it"
+            )
+        start = time.perf_counter()
         saved = None
         if checkpoint is not None:
-            saved = CheckpointFile(checkpoint, _identity(blocks, data, recipe, seed, team))
-        curve = tuple(_epochs(network, split, recipe, generator, progress, on_epoch, saved, team))
+            identity = _identity(blocks, data, recipe, seed, team, weights)
+            saved = CheckpointFile(checkpoint, identity)
+        training = _Training(blocks, data, split, recipe, seed, team, weights)
+        try:
+            curve = tuple(training.epochs(progress, on_epoch, saved))
+        except RuntimeError as error:
+            if "out of memory" in str(error).lower():
+                raise OutOfMemoryError(
+                    f"out of memory: lower the recipe's micro_batch (now "
+                    f"{recipe.micro_batch or recipe.batch_size // team.size}), which leaves the "
+                    f"batch as it is, or the size of images ({error})"
+                ) from error
+            raise
         if saved is not None and team.leads:
             saved.remove()
     size = network_size(blocks)
@@ -146,100 +171,215 @@ def train(
         macs=size.macs,
         parameters=size.parameters,
         seconds=time.perf_counter() - start,
-        held_out=len(split.held_out_x),
-        network=network.cpu().eval(),
+        held_out=len(split.held_out),
+        network=training.result(),
+        images_per_second=training.images_per_second,
+        diverged=training.diverged,
     )
 
 
-def _epochs(
-    network: Network,
-    split: Split,
-    recipe: TrainingRecipe,
-    generator: torch.Generator,
-    progress: OnProgress | None,
-    on_epoch: OnEpoch | None,
-    saved: CheckpointFile | None,
-    team: Team,
-) -> Iterator[EpochMetrics]:
-    """Train and validate epoch after epoch, up to the last or to divergence."""
-    _to_channels_last(network)
-    network.to(team.device)
-    optimizer = torch.optim.SGD(
-        parameter_groups(network, recipe.weight_decay), lr=recipe.peak_lr, momentum=recipe.momentum
-    )
-    behind = saved.restore(network, optimizer, generator) if saved is not None else []
-    curve = [EpochMetrics(*numbers) for numbers in behind]
-    for epoch, metrics in enumerate(curve, start=1):
-        if on_epoch is not None:
-            on_epoch(epoch, metrics)
-        yield metrics
-    together = team.join(network)  # after the state was restored, so that all begin alike
-    steps_per_epoch = len(split.train_x) // recipe.batch_size
-    total = recipe.epochs * steps_per_epoch
-    for epoch in range(len(curve) + 1, recipe.epochs + 1):
-        network.train()
-        done = (epoch - 1) * steps_per_epoch
+class _Training:
+    """One training in progress."""
+
+    def __init__(
+        self,
+        blocks: Sequence[BlockConfig],
+        data: DataSet,
+        split: Split,
+        recipe: TrainingRecipe,
+        seed: int,
+        team: Team,
+        weights: Weights | None,
+    ) -> None:
+        self._blocks, self._data, self._split = blocks, data, split
+        self._recipe, self._team = recipe, team
+        self._task = TASKS[data.task]
+        self._generator = torch.Generator().manual_seed(seed)
+        trained = blocks
+        if data.crop_shape != data.input_shape:
+            trained = at_input(blocks, data.crop_shape)
+        self._network = build_network(trained, seed=seed, residual_init=recipe.residual_init)
+        if weights is not None:
+            weights.into_backbone(self._network)
+        if recipe.backbone_lr == 0:
+            for block in self._network.backbone:
+                block.requires_grad_(requires_grad=False)
+        _to_channels_last(self._network)
+        self._whole: nn.Module = self._network
+        if recipe.auxiliary:
+            self._whole = WithAuxiliary(self._network, seed)
+        self._whole.to(team.device)
+        groups = parameter_groups(self._whole, recipe.weight_decay, self._slow())
+        self._optimizer = torch.optim.SGD(groups, lr=recipe.peak_lr, momentum=recipe.momentum)
+        self._average: AveragedModel | None = None
+        if recipe.ema:
+            average = get_ema_multi_avg_fn(recipe.ema)  # type: ignore[no-untyped-call]
+            self._average = AveragedModel(self._network, multi_avg_fn=average, use_buffers=True)
+        self._steps_per_epoch = len(split.train) // recipe.batch_size
+        self._seconds, self._seen = 0.0, 0
+        self.diverged: str | None = None
+
+    def _slow(self) -> dict[int, float]:
+        """Shares of the learning rate of parameters that do not take all of it."""
+        share = self._recipe.backbone_lr
+        if share == 1:
+            return {}
+        return {id(p): share for block in self._network.backbone for p in block.parameters()}
+
+    @property
+    def images_per_second(self) -> float:
+        """Speed of the steps so far; NaN before the first."""
+        return self._seen / self._seconds if self._seconds else math.nan
+
+    def _kept(self) -> Network:
+        """Return the network that is validated and kept."""
+        if self._average is None:
+            return self._network
+        return cast("Network", self._average.module)
+
+    def result(self) -> Network:
+        """Return the trained network for whole images, on the CPU."""
+        return self._at_full_size().cpu().eval()
+
+    def _at_full_size(self) -> Network:
+        kept = self._kept()
+        if tuple(kept.configs) == tuple(self._blocks):
+            return kept
+        whole = build_network(self._blocks).to(self._team.device)
+        whole.load_state_dict(kept.state_dict())
+        return whole
+
+    def _parts(self) -> dict[str, Stateful]:
+        parts: dict[str, Any] = {"network": self._whole, "optimizer": self._optimizer}
+        if self._average is not None:
+            parts["average"] = self._average
+        if self._team.scaler is not None:
+            parts["scaler"] = self._team.scaler
+        return parts
+
+    def epochs(
+        self, progress: OnProgress | None, on_epoch: OnEpoch | None, saved: CheckpointFile | None
+    ) -> Iterator[EpochMetrics]:
+        """Train and validate epoch after epoch, up to the last or to divergence."""
+        recipe, team = self._recipe, self._team
+        behind = saved.restore(self._parts(), self._generator) if saved is not None else []
+        curve = [EpochMetrics(*numbers) for numbers in behind]
+        for epoch, metrics in enumerate(curve, start=1):
+            if on_epoch is not None:
+                on_epoch(epoch, metrics)
+            yield metrics
+        # After the state was restored, so that all begin alike.
+        compiled: Any = torch.compile(self._whole) if recipe.compile else self._whole
+        joined = team.join(compiled, recipe.precision)
+        if saved is not None and behind and "scaler" in self._parts():
+            saved.restore(self._parts(), self._generator)
+        optimizer = team.prepare(self._optimizer)
+        try:
+            for epoch in range(len(curve) + 1, recipe.epochs + 1):
+                metrics = self._epoch(epoch, joined, optimizer, progress)
+                curve.append(metrics)
+                diverged = math.isnan(metrics.accuracy)
+                if saved is not None and team.leads and not diverged and epoch < recipe.epochs:
+                    rows = [astuple(past) for past in curve]
+                    saved.store(self._parts(), self._generator, rows)
+                if on_epoch is not None:
+                    on_epoch(epoch, metrics)
+                yield metrics
+                if diverged:
+                    return
+        finally:
+            team.leave(joined)
+
+    def _epoch(
+        self, epoch: int, joined: nn.Module, optimizer: Any, progress: OnProgress | None
+    ) -> EpochMetrics:
+        steps, recipe = self._steps_per_epoch, self._recipe
+        joined.train()
+        if recipe.backbone_lr == 0:
+            for block in self._network.backbone:
+                block.eval()
+        done = (epoch - 1) * steps
         losses: list[float] = []
-        for loss in _steps(together, optimizer, split, recipe, generator, done, team):
+        begun = time.perf_counter()
+        for loss in self._steps(joined, optimizer, done):
             losses.append(loss)
             done += 1
             if progress is not None:
-                progress(done, total)
+                progress(done, recipe.epochs * steps)
             if not math.isfinite(loss):
+                self.diverged = f"step {len(losses)} of epoch {epoch}"
                 break
-        finite = math.isfinite(losses[-1])
-        metrics = EpochMetrics(
-            accuracy=_validate(network, split, team) if finite else math.nan,
+        self._seconds += time.perf_counter() - begun
+        self._seen += len(losses) * recipe.batch_size
+        return EpochMetrics(
+            accuracy=math.nan if self.diverged else self._validate(),
             loss=sum(losses) / len(losses),
-            learning_rate=recipe.learning_rate(done - 1, steps_per_epoch),
+            learning_rate=recipe.learning_rate(done - 1, steps),
         )
-        curve.append(metrics)
-        diverged = math.isnan(metrics.accuracy)
-        if saved is not None and team.leads and not diverged and epoch < recipe.epochs:
-            saved.store(network, optimizer, generator, [astuple(past) for past in curve])
-        if on_epoch is not None:
-            on_epoch(epoch, metrics)
-        yield metrics
-        if diverged:
-            return
 
+    def _validate(self) -> float:
+        """Accuracy of the leader's network, whose batch norm statistics are those that are kept."""
+        accuracy = 0.0
+        if self._team.leads:
+            data = self._data
+            held_out = all_of(self._split.held_out, data.input_shape, data.workers)
+            accuracy = self._task.measure(self._at_full_size(), held_out, data.classes)
+        return self._team.from_leader(accuracy)
 
-def _validate(network: Network, split: Split, team: Team) -> float:
-    """Top-1 of the leader's network, whose batch norm statistics are the ones that are kept."""
-    accuracy = top1(network, split.held_out_x, split.held_out_y) if team.leads else 0.0
-    return team.from_leader(accuracy)
-
-
-def _steps(
-    network: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    split: Split,
-    recipe: TrainingRecipe,
-    generator: torch.Generator,
-    done: int,
-    team: Team,
-) -> Iterator[float]:
-    """Take the optimiser steps of one epoch after ``done`` steps; give the loss before each."""
-    steps_per_epoch = len(split.train_x) // recipe.batch_size
-    order = torch.randperm(len(split.train_x), generator=generator)
-    for position in range(steps_per_epoch):
-        batch = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
-        chosen = team.share(batch)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.learning_rate(done + position, steps_per_epoch)
-        images = split.train_x[chosen].to(team.device, memory_format=torch.channels_last)
-        labels = split.train_y[chosen].to(team.device)
-        loss = functional.cross_entropy(
-            network(images), labels, label_smoothing=recipe.label_smoothing
+    def _steps(self, joined: nn.Module, optimizer: Any, done: int) -> Iterator[float]:
+        """Take the optimiser steps of one epoch after ``done`` steps; give the loss before each."""
+        recipe, team = self._recipe, self._team
+        order = torch.randperm(len(self._split.train), generator=self._generator)
+        seed = int(torch.randint(2**48, (), generator=self._generator))
+        chunk = recipe.micro_batch or recipe.batch_size
+        parts: list[list[tuple[torch.Tensor, int | None]]] = []
+        for position in range(self._steps_per_epoch):
+            batch = order[position * recipe.batch_size : (position + 1) * recipe.batch_size]
+            share = torch.split(team.share(batch), chunk)
+            first = seed + _SEEDS_A_STEP * position
+            parts.append([(part, first + i * chunk) for i, part in enumerate(share)])
+        device = team.device
+        taken = batches(
+            self._split.train,
+            [wanted for step in parts for wanted in step],
+            workers=self._data.workers,
+            pinned=device.type == "cuda",
         )
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        optimizer.step()
-        yield team.mean(loss.detach())
+        for position, step in enumerate(parts):
+            for group in self._optimizer.param_groups:
+                rate = recipe.learning_rate(done + position, self._steps_per_epoch)
+                group["lr"] = rate * group["share"]
+            optimizer.zero_grad(set_to_none=True)
+            samples = sum(len(indices) for indices, _ in step)
+            total = torch.zeros((), device=device)
+            for number, (indices, _) in enumerate(step):
+                x, y = next(taken)
+                x = x.to(device, memory_format=torch.channels_last, non_blocking=True)
+                y = y.to(device, non_blocking=True)
+                with team.unsynced(joined, when=number + 1 < len(step)):
+                    loss = self._loss(joined(x), y) * (len(indices) / samples)
+                    team.backward(loss)
+                total += loss.detach()
+            optimizer.step()
+            if self._average is not None:
+                self._average.update_parameters(self._network)
+            yield team.mean(total)
+
+    def _loss(self, scores: Any, labels: torch.Tensor) -> torch.Tensor:
+        smoothing = self._recipe.label_smoothing
+        if isinstance(scores, tuple):
+            main, auxiliary = (self._task.loss(s.float(), labels, smoothing) for s in scores)
+            return main + self._recipe.auxiliary * auxiliary
+        return self._task.loss(scores.float(), labels, smoothing)
 
 
 def _identity(
-    blocks: Sequence[BlockConfig], data: DataSet, recipe: TrainingRecipe, seed: int, team: Team
+    blocks: Sequence[BlockConfig],
+    data: DataSet,
+    recipe: TrainingRecipe,
+    seed: int,
+    team: Team,
+    weights: Weights | None,
 ) -> str:
     return fingerprint(
         {
@@ -248,16 +388,30 @@ def _identity(
             "recipe": recipe.spec(),
             "seed": seed,
             "processes": team.size,
+            "weights": None if weights is None else weights.digest,
         }
     )
 
 
-def parameter_groups(network: nn.Module, weight_decay: float) -> list[dict[str, object]]:
-    """Divide parameters for SGD: matrices and kernels decay, batch norm and biases do not."""
-    parameters = [p for p in network.parameters() if p.requires_grad]
+def parameter_groups(
+    network: nn.Module, weight_decay: float, shares: dict[int, float] | None = None
+) -> list[dict[str, Any]]:
+    """Divide parameters for SGD: matrices and kernels decay, batch norm and biases do not.
+
+    Args:
+        network: Whose parameters that are trained.
+        weight_decay: Of those that decay.
+        shares: Of the learning rate, by ``id`` of a parameter; 1 by default.
+    """
+    shares = shares or {}
+    groups: dict[tuple[bool, float], list[nn.Parameter]] = {(True, 1.0): [], (False, 1.0): []}
+    for parameter in network.parameters():
+        if parameter.requires_grad:
+            key = (parameter.ndim > 1, shares.get(id(parameter), 1.0))
+            groups.setdefault(key, []).append(parameter)
     return [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": found, "weight_decay": weight_decay if decays else 0.0, "share": share}
+        for (decays, share), found in groups.items()
     ]
 
 
@@ -280,6 +434,23 @@ def _threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def _reproducible(recipe: TrainingRecipe) -> Iterator[None]:
+    """Let GPUs use only what gives the same result again, if the recipe wants it."""
+    if not recipe.deterministic or not torch.cuda.is_available():
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before[0])
+        torch.backends.cudnn.benchmark = before[1]
+
+
 def check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:
     """Refuse blocks that are no whole network for the data.
 
@@ -287,9 +458,11 @@ def check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:
         DataError: naming both.
     """
     first, last = blocks[0], blocks[-1]
-    if last.kind != "head":
+    ends = TASKS[data.task].last_kinds
+    if last.kind not in ends:
         raise DataError(
-            f"the last block is {last}: a network to train on {data.name} ends in a head"
+            f"the last block is {last}: a network to train on {data.name} ends in a "
+            f"{' or '.join(ends)}, as it is for {data.task}"
         )
     if first.input_shape != data.input_shape or last.c_out != data.classes:
         raise DataError(

@@ -7,12 +7,14 @@ import typer
 from optuna_pop.cli import (
     boundary,
     compare,
+    export,
     profile,
     profile_export,
     profile_show,
     profile_verify,
     proxy,
     search,
+    train,
     worker,
 )
 
@@ -33,5 +35,7 @@ app.add_typer(profiling, name="profile")
 app.command("search", epilog=search.EXAMPLE)(search.command)
 app.command("worker", epilog=worker.EXAMPLE)(worker.command)
 app.command("proxy", epilog=proxy.EXAMPLE)(proxy.command)
+app.command("train", epilog=train.EXAMPLE)(train.command)
+app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)

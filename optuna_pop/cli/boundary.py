@@ -59,7 +59,7 @@ def report(study: Study, sampler: POPSampler[Any] | None) -> None:
     table = Table(title=f"Boundary of study {study.study_name!r}", title_justify="left")
     table.add_column("trial", justify="right")
     table.add_column("architecture")
-    table.add_column("accuracy (%)", justify="right")
+    table.add_column(_accuracy_name(study), justify="right")
     for name in _cost_names(study):
         table.add_column(name, justify="right")
     rows = boundary_rows(found)
@@ -107,7 +107,13 @@ def write(
     for at, name in enumerate(_cost_names(study)):
         if png:
             pruned = None if proof is None else proof.unseen_costs[proof.unseen_pruned, at]
-            figure = figures.boundary_figure(found, cost=at, cost_label=name, pruned=pruned)
+            figure = figures.boundary_figure(
+                found,
+                cost=at,
+                cost_label=name,
+                pruned=pruned,
+                accuracy_label=_accuracy_label(study),
+            )
             _save(figure, _numbered(png, at))
         if certificate and proof is not None:
             _save(_certificate_figure(found, proof, at, name), _numbered(certificate, at))
@@ -139,6 +145,15 @@ def _numbered(path: Path, at: int) -> Path:
 def _save(figure: Figure, path: Path) -> None:
     figures.save_figure(figure, path)
     console().print(f"Wrote {path}")
+
+
+def _accuracy_label(study: Study) -> str:
+    name = _accuracy_name(study)
+    return f"top-1 {name}" if name == "accuracy (%)" else name
+
+
+def _accuracy_name(study: Study) -> str:
+    return "accuracy (%)" if study.metric_names is None else study.metric_names[0]
 
 
 def _cost_names(study: Study) -> list[str]:

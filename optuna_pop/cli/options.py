@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+
+from optuna_pop.errors import InputError
 
 SpaceOption = Annotated[
     str, typer.Option("--space", help="Preset (`df`, `demo`) or a JSON file that describes one.")
@@ -45,3 +49,41 @@ DEFAULT_ENGINE = "onnxruntime"
 def console() -> Console:
     """Return a console for results, on standard output; lines are left whole."""
     return Console(highlight=False, soft_wrap=True)
+
+
+DataOption = Annotated[
+    str,
+    typer.Option(
+        "--data", help="digits, streets (made here), cifar10, imagenet, camvid or cityscapes."
+    ),
+]
+DataSettingOption = Annotated[
+    list[str] | None,
+    typer.Option("--data-set", help="NAME=VALUE: a setting of the data set, e.g. height=64."),
+]
+DataRootOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-root", help="Folder that holds data sets; OPTUNA_POP_DATA or ./data by default."
+    ),
+]
+RecipeOption = Annotated[str, typer.Option("--recipe", help="Training recipe.")]
+SettingOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="NAME=VALUE: another value of the recipe, e.g. epochs=5."),
+]
+
+
+def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:
+    """Read NAME=VALUE of an option; values that are JSON lists become lists.
+
+    Raises:
+        InputError: if a text is no such pair.
+    """
+    found: dict[str, Any] = {}
+    for text in texts or ():
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise InputError(f"{option} {text!r} must be NAME=VALUE")
+        found[name] = json.loads(value) if value.startswith("[") else value
+    return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,12 +16,17 @@ from optuna_pop.cli.options import (
     DEFAULT_ENGINE,
     DEFAULT_OUTAGE_LIMIT,
     DEFAULT_STORAGE,
+    DataOption,
+    DataRootOption,
+    DataSettingOption,
     OutageOption,
     ProcessesOption,
+    RecipeOption,
     SeedOption,
-    SpaceOption,
+    SettingOption,
     StorageOption,
     console,
+    pairs,
 )
 from optuna_pop.errors import CostError, DataError, InputError, TableError
 from optuna_pop.experiment import identity, storage
@@ -29,16 +35,29 @@ from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
+from optuna_pop.spaces.decoder import DecoderSpace
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
 from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.tracking.mlflow_server import shared_tracking_uri
+from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
     "--trials 20 --storage sqlite:///study.db --study demo"
 )
+
+
+Networks = BackboneSpace | DecoderSpace
+"""Spaces of networks that can be trained."""
+
+
+class What(StrEnum):
+    """What is searched."""
+
+    backbone = "backbone"
+    decoder = "decoder"
 
 
 class Selection(StrEnum):
@@ -49,8 +68,30 @@ class Selection(StrEnum):
 
 
 def command(
-    space: SpaceOption = "demo",
-    data: Annotated[str, typer.Option(help="Data set to train on.")] = "digits",
+    what: Annotated[
+        What | None,
+        typer.Argument(
+            help="backbone: the paper's backbones for the data; decoder: widths of DF-Seg's "
+            "controllers on a --backbone. Left out, --space says it."
+        ),
+    ] = None,
+    space: Annotated[
+        str | None, typer.Option(help="demo, df, df1-seg, df2-seg, or FILE.json; demo by default.")
+    ] = None,
+    data: DataOption = "digits",
+    data_setting: DataSettingOption = None,
+    data_root: DataRootOption = None,
+    backbone: Annotated[
+        str | None,
+        typer.Option(help="Of a decoder search: df1, df2, df2a, or weights of `optuna-pop train`."),
+    ] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(
+            help="Weights that backbones begin with, of `optuna-pop train`. How far they change "
+            "says --set backbone_lr=...: 0 freezes them, 1 trains them like the rest."
+        ),
+    ] = None,
     table: Annotated[
         list[Path] | None,
         typer.Option(
@@ -67,7 +108,8 @@ def command(
     ] = 20,
     storage_url: StorageOption = DEFAULT_STORAGE,
     study: Annotated[str, typer.Option(help="Name of the study; resumed if it exists.")] = "pop",
-    recipe: Annotated[str, typer.Option(help="Training recipe.")] = "digits-demo",
+    recipe: RecipeOption = "digits-demo",
+    setting: SettingOption = None,
     cost_range: Annotated[
         list[str] | None,
         typer.Option(
@@ -120,25 +162,28 @@ def command(
     The study resumes when it exists. It is refused when space, table or data are not its own.
     """
     from optuna_pop.trainables import recipes
-    from optuna_pop.trainables.data import DATA_SETS
+    from optuna_pop.trainables.data import make_data_set
+    from optuna_pop.trainables.tasks import TASKS
+    from optuna_pop.trainables.weights import load_weights
 
     running.prepare()
     if ray is not None and workers > 1:
         raise InputError("give --ray or --workers: a Ray cluster decides itself how many train")
     if gpus_per_trial and ray is None:
         raise InputError("--gpus-per-trial is for Ray: give --ray auto, too")
-    found = load_space(space)
-    if not isinstance(found, BackboneSpace):
-        raise InputError(f"space {space!r} has no networks to train: give one of kind 'backbone'")
-    images = DATA_SETS[data]()
-    _check_fit(found, space, images)
-    how = recipes.recipe(recipe)
+    if data_root is not None:
+        os.environ[ROOT_VARIABLE] = str(data_root.absolute())
+    settings = pairs(data_setting, "--data-set")
+    images = make_data_set(data, settings)
+    found = _space(what, space, backbone, images)
+    begun = None if weights is None else load_weights(weights)
+    how = recipes.recipe(recipe).with_values(pairs(setting, "--set"))
     bounds = [_bounds(text) for text in cost_range] if cost_range else None
     paths = table or [Path(f"{study}.latency.json")]
     latencies = [
         _table(path, found, engine, precision, seed, alone=len(paths) == 1) for path in paths
     ]
-    sampler = POPSampler(
+    sampler: POPSampler[Any] = POPSampler(
         found,
         cost=latencies,
         cost_range=bounds,
@@ -158,8 +203,17 @@ def command(
         opened,
         space=identity.describe_space(found),
         table=(tables := identity.describe_tables(latencies)),
-        data={"fingerprint": images.fingerprint(), "name": data, **images.spec()},
+        data={
+            "fingerprint": images.fingerprint(),
+            "name": data,
+            **images.spec(),
+            "settings": settings,
+        },
         recipe=_described(recipe, how.spec()),
+        weights={
+            "fingerprint": "none" if begun is None else begun.digest,
+            "path": None if weights is None else str(weights.absolute()),
+        },
     )
     identity.remember_settings(
         opened,
@@ -176,7 +230,10 @@ def command(
     )
     describe_study(
         opened,
-        metrics=latency_metrics([table.conditions.device_name for table in latencies]),
+        metrics=latency_metrics(
+            [table.conditions.device_name for table in latencies],
+            accuracy=TASKS[images.task].accuracy,
+        ),
         searched={
             "space": f"{found}, {sampler.region.size:,} of them in the cost range",
             "device": tables["device"],
@@ -213,7 +270,32 @@ def _train(
         running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
 
 
-def _check_fit(space: BackboneSpace, name: str, data: Any) -> None:
+def _space(what: What | None, name: str | None, backbone: str | None, data: Any) -> Networks:
+    """Return the space that was asked for, which fits the data."""
+    if name is None and what == What.decoder:
+        named = backbone or "df1"
+        given: Any = named
+        if named.endswith(".safetensors"):
+            from optuna_pop.trainables.weights import backbone_of, load_weights
+
+            given = [block.key for block in backbone_of(load_weights(Path(named)).blocks)]
+        return DecoderSpace(data.classes, backbone=given, input_shape=data.input_shape)
+    if backbone is not None:
+        raise InputError("--backbone is for `optuna-pop search decoder` without --space")
+    if name is None and what == What.backbone:
+        return BackboneSpace(input_shape=data.input_shape, classes=data.classes)
+    found = load_space(name or "demo")
+    bare = isinstance(found, DecoderSpace) and found.backbone is None
+    if not isinstance(found, Networks) or bare:
+        raise InputError(f"space {name!r} has no networks to train: give one of backbones")
+    wanted = {What.backbone: BackboneSpace, What.decoder: DecoderSpace}
+    if what is not None and not isinstance(found, wanted[what]):
+        raise InputError(f"space {name!r} is none of kind {what.value!r}")
+    _check_fit(found, name or "demo", data)
+    return found
+
+
+def _check_fit(space: Networks, name: str, data: Any) -> None:
     if space.input_shape != data.input_shape or space.classes != data.classes:
         raise DataError(
             f"space {name!r} takes {space.input_shape} images of {space.classes} classes but data "
@@ -233,7 +315,7 @@ def _bounds(text: str) -> tuple[float, float]:
 
 
 def _table(
-    path: Path, space: BackboneSpace, engine: str, precision: str, seed: int, *, alone: bool
+    path: Path, space: Networks, engine: str, precision: str, seed: int, *, alone: bool
 ) -> LatencyTable:
     storage.require_space(path.absolute().parent)
     if path.exists():

@@ -14,8 +14,9 @@ from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
-from optuna_pop.trainables.data import DATA_SETS, DataSet
+from optuna_pop.trainables.data import DataSet, make_data_set
 from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.weights import Weights, load_weights
 
 
 def objective_of(
@@ -42,6 +43,7 @@ def objective_of(
         _data(study),
         _recipe(study),
         settings["seed"],
+        weights=_weights(study),
         mirror=mirror,
         checkpoints=Path(settings["checkpoints"]),
     )
@@ -51,7 +53,7 @@ def objective_of(
 def _data(study: Study) -> DataSet:
     part = identity.part_of(study, "data")
     try:
-        data = DATA_SETS[part["name"]]()
+        data = make_data_set(part["name"], part.get("settings"))
         found = data.fingerprint()
     except OptunaPopError as error:
         raise StudyError(
@@ -65,6 +67,19 @@ def _data(study: Study) -> DataSet:
             "of optuna-pop and of the libraries that make it"
         )
     return data
+
+
+def _weights(study: Study) -> Weights | None:
+    part = identity.part_of(study, "weights")
+    if part["path"] is None:
+        return None
+    found = load_weights(Path(part["path"]))
+    if found.digest != part["fingerprint"]:
+        raise StudyError(
+            f"study {study.study_name!r} begins with weights {part['fingerprint']} but "
+            f"{part['path']} holds {found.digest} here: bring the same file"
+        )
+    return found
 
 
 def _recipe(study: Study) -> TrainingRecipe:

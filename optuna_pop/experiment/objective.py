@@ -27,11 +27,12 @@ from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.parallel import train_parallel
 from optuna_pop.trainables.recipes import TrainingRecipe
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
+from optuna_pop.trainables.weights import Weights
 
 
 @dataclass
 class TrainingObjective:
-    """Trains what a trial suggests; returns top-1 accuracy in percent, then latencies in ms.
+    """Trains what a trial suggests; returns top-1 or mIoU in percent, then latencies in ms.
 
     Attributes:
         space: Architectures made of blocks.
@@ -40,6 +41,7 @@ class TrainingObjective:
         recipe: How.
         seed: Of every training's initialisation and data order.
         processes: That train one network together.
+        weights: That every network's backbone begins with; None begins from scratch.
         mirror: MLflow runs of the study; None leaves it out.
         checkpoints: Folder for the state of trainings that are not finished, so that whoever
             trains the same architecture after an interruption goes on; None keeps none.
@@ -53,6 +55,7 @@ class TrainingObjective:
     recipe: TrainingRecipe
     seed: int = 0
     processes: int = 1
+    weights: Weights | None = None
     mirror: StudyMirror | None = None
     checkpoints: Path | None = None
     on_start: Callable[[str], None] | None = None
@@ -101,12 +104,16 @@ class TrainingObjective:
                 on_epoch=partial(self._after_epoch, trial, run),
                 progress=self.on_step,
                 checkpoint=state_file,
+                weights=self.weights,
             )
-            for name, value in _sizes(result).items():
+            for name, value in self._sizes(result).items():
                 trial.set_user_attr(name, value)
                 metrics[name] = value
             if math.isnan(result.accuracy):
                 trial.set_user_attr(REPRODUCIBLE_ATTR, True)
+                trial.set_user_attr(
+                    ERROR_ATTR, f"a loss of NaN at {result.diverged or 'validation'}"
+                )
             else:
                 state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
         except TrialPruned:
@@ -138,6 +145,16 @@ class TrainingObjective:
         name = fingerprint({"study": trial.study.study_name, "params": trial.params})
         return self.checkpoints / f"{name}.pt"
 
+    def _sizes(self, result: TrainingResult) -> dict[str, float]:
+        found = {
+            "macs": float(result.macs),
+            "parameters": float(result.parameters),
+            "seconds": round(result.seconds, 3),
+        }
+        if self.data.task == "classification":  # of which the noise of an accuracy follows
+            found[HELD_OUT_ATTR] = float(result.held_out)
+        return found
+
     def _reason(self, trial: CurveTrial) -> str | None:
         """Why the study's pruner ended a trial, if it did."""
         return cast(
@@ -149,12 +166,3 @@ def _named(latencies: Sequence[float]) -> dict[str, float]:
     if len(latencies) == 1:
         return {"latency_ms": latencies[0]}
     return {f"latency_{i}_ms": latency for i, latency in enumerate(latencies, start=1)}
-
-
-def _sizes(result: TrainingResult) -> dict[str, float]:
-    return {
-        "macs": float(result.macs),
-        "parameters": float(result.parameters),
-        "seconds": round(result.seconds, 3),
-        HELD_OUT_ATTR: float(result.held_out),
-    }

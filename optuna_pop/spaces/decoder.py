@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from optuna_pop.errors import ArchitectureError, InputError
 from optuna_pop.spaces.base import ParamValue
 from optuna_pop.spaces.blocks import BlockConfig
-from optuna_pop.spaces.df import CITYSCAPES, df_features, segmentation_blocks
+from optuna_pop.spaces.df import CITYSCAPES, Blocks, at_input, df_features, segmentation_blocks
 from optuna_pop.spaces.grid import GridSpace
 
 PAPER_WIDTHS = (32, 64, 128, 256, 512)
@@ -35,7 +35,8 @@ class DecoderSpace(GridSpace[DecoderArchitecture]):
     Args:
         classes: K, the number of classes; it is a width too.
         widths: The other widths a controller may have.
-        backbone: "df1", "df2" or "df2a". With one, architectures are made of blocks, those of the
+        backbone: "df1", "df2" or "df2a", or keys of the blocks of stages 1 to 5 of any other, for
+            images of any size. With one, architectures are made of blocks, those of the
             whole network, and a latency table gives their cost.
         input_shape: (channels, height, width) of the images.
         full_size: Whether the score is up-sampled to the size of the images.
@@ -49,12 +50,19 @@ class DecoderSpace(GridSpace[DecoderArchitecture]):
         classes: int = 19,
         widths: Sequence[int] = PAPER_WIDTHS,
         *,
-        backbone: str | None = None,
+        backbone: str | Sequence[str] | None = None,
         input_shape: tuple[int, int, int] = CITYSCAPES,
         full_size: bool = True,
     ) -> None:
-        self.backbone, self.input_shape, self.full_size = backbone, input_shape, full_size
-        self._features = None if backbone is None else df_features(backbone, input_shape)
+        self.backbone: str | tuple[str, ...] | None = None
+        self.input_shape, self.full_size = input_shape, full_size
+        self._features: Blocks | None = None
+        if isinstance(backbone, str):
+            self.backbone, self._features = backbone, df_features(backbone, input_shape)
+        elif backbone is not None:
+            self.backbone = tuple(backbone)
+            given = [BlockConfig.from_key(key) for key in backbone]
+            self._features = at_input(given, input_shape)
         self.classes = classes
         self.widths = tuple(sorted({classes, *widths}))
         if self.widths[0] < 1:
@@ -78,7 +86,9 @@ class DecoderSpace(GridSpace[DecoderArchitecture]):
             "widths": list(self.widths),
         }
         if self.backbone is not None:
-            own["backbone"], own["full_size"] = self.backbone, self.full_size
+            named = isinstance(self.backbone, str)
+            own["backbone"] = self.backbone if named else list(self.backbone)
+            own["full_size"] = self.full_size
             own["input_shape"] = list(self.input_shape)
         return own
 

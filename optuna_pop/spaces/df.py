@@ -143,6 +143,37 @@ def segmentation_blocks(
     return tuple(found)
 
 
+def at_input(blocks: Sequence[BlockConfig], input_shape: Shape) -> Blocks:
+    """Return the same network, with the same weights, for images of another size.
+
+    Args:
+        blocks: Of a backbone with or without its head, or of a segmentation network.
+        input_shape: (channels, height, width).
+
+    Raises:
+        ArchitectureError: if it takes other channels.
+    """
+    if input_shape[0] != blocks[0].c_in:
+        raise ArchitectureError(
+            f"the network takes {blocks[0].c_in} channels, not {input_shape[0]}"
+        )
+    ends = [i for i, block in enumerate(blocks) if block.kind in ("head", "pyramid")]
+    end = ends[0] if ends else len(blocks)
+    features: list[BlockConfig] = []
+    shape = input_shape
+    for block in blocks[:end]:
+        shape = _append(
+            features, block.kind, shape, block.c_out, stride=block.stride, options=block.options
+        )
+    if end == len(blocks):
+        return tuple(features)
+    if blocks[end].kind == "head":
+        return (*features, BlockConfig("head", *shape, blocks[end].c_out, 1, 1))
+    c3, c4, c5 = (block.c_out for block in blocks[end + 1 : end + 4])
+    full = input_shape if blocks[-1].kind == "upsample" else None
+    return segmentation_blocks(features, (c3, c4, c5), blocks[-1].c_out, full)
+
+
 def _append(
     found: list[BlockConfig],
     kind: str,

@@ -45,14 +45,20 @@ def describe_study(
     return True
 
 
-def latency_metrics(devices: Sequence[str]) -> tuple[str, ...]:
-    """Name accuracy and the latency on each device, so that no two names are equal."""
+def latency_metrics(devices: Sequence[str], *, accuracy: str = "top-1") -> tuple[str, ...]:
+    """Name accuracy and the latency on each device, so that no two names are equal.
+
+    Args:
+        devices: Names of devices.
+        accuracy: "top-1", which is called accuracy, or "mIoU".
+    """
+    first = METRICS[0] if accuracy == "top-1" else f"{accuracy} (%)"
     if len(devices) == 1:
-        return METRICS
+        return (first, METRICS[1])
     names = [f"latency on {device} (ms)" for device in devices]
     if len(set(names)) < len(names):
         names = [f"latency {i} on {device} (ms)" for i, device in enumerate(devices, start=1)]
-    return (METRICS[0], *names)
+    return (first, *names)
 
 
 def name_metrics(study: Study, metrics: Sequence[str]) -> None:

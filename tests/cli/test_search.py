@@ -220,7 +220,7 @@ def test_search_that_only_fails_ends_and_says_why(
     monkeypatch.setitem(recipes.RECIPES, "digits-smoke", diverges)
     code, out, _ = run(*SEARCH, "--storage", URL, "--trials", 20)
     assert code == 0
-    assert "the last 5 trainings failed, trial 4 with an accuracy of NaN" in out
+    assert "the last 5 trainings failed, trial 4 with a loss of NaN at step " in out
     with opened(folder) as study:
         assert [t.state for t in study.trials] == [TrialState.FAIL] * 5
 

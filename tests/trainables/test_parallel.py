@@ -33,7 +33,7 @@ def test_two_processes_learn_what_one_does(together: TrainingResult) -> None:
     # The same batches and weights; batch norm sees halves of a batch, so not bit for bit.
     assert together.curve[0].loss == pytest.approx(alone.curve[0].loss, rel=0.1)
     assert together.curve != alone.curve
-    logits = together.network(Stripes().load().held_out_x)
+    logits = together.network(Stripes().load().held_out.x)
     assert logits.shape == (together.held_out, 3)
 
 

@@ -9,9 +9,11 @@ from optuna_pop.errors import ArchitectureError, DataError, InputError
 from optuna_pop.spaces import BackboneArchitecture, BackboneSpace
 from optuna_pop.trainables import training
 from optuna_pop.trainables.data import DataSet, Split
-from optuna_pop.trainables.metrics import top1
+from optuna_pop.trainables.loading import all_of
 from optuna_pop.trainables.networks import build_network, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.samples import TensorSamples
+from optuna_pop.trainables.tasks import TASKS
 from optuna_pop.trainables.training import EpochMetrics, train
 
 # Fewer than 8 channels: what oneDNN issue 6035 crashes on, see PointwiseConv.
@@ -41,13 +43,17 @@ class Stripes(DataSet):
         )
         x = patterns[y][:, None] + 0.3 * torch.randn(150, 1, 32, 32, generator=generator)
         x[:100].mul_(self.brightest)
-        return Split(x[:100], y[:100], x[100:], y[100:])
+        return Split(TensorSamples(x[:100], y[:100]), TensorSamples(x[100:], y[100:]))
 
     def spec(self) -> dict[str, Any]:
         return {}
 
     def content_digest(self) -> str:
         return "stripes"
+
+
+def _top1(network: torch.nn.Module, split: Split) -> float:
+    return TASKS["classification"].measure(network, all_of(split.held_out, (1, 32, 32), 0), 3)
 
 
 def test_learns_and_reports_what_it_did() -> None:
@@ -75,7 +81,7 @@ def test_learns_and_reports_what_it_did() -> None:
     )
     assert result.seconds > 0
     split = Stripes().load()
-    assert top1(result.network, split.held_out_x, split.held_out_y) == result.accuracy
+    assert _top1(result.network, split) == result.accuracy
 
 
 def _weights(result: training.TrainingResult) -> torch.Tensor:
@@ -119,7 +125,7 @@ def test_logits_that_are_not_finite_give_nan() -> None:
     with torch.no_grad():
         network[-1].linear.bias[0] = math.nan
     split = Stripes().load()
-    assert math.isnan(top1(network, split.held_out_x, split.held_out_y))
+    assert math.isnan(_top1(network, split))
 
 
 def test_raising_in_a_callback_ends_the_training_and_restores_the_threads() -> None:

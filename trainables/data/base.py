@@ -4,39 +4,71 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from optuna_pop.errors import DataError
 from optuna_pop.fingerprint import fingerprint
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+Task = Literal["classification", "segmentation"]
+
+VOID: Final = 255
+"""Label of pixels that count neither in the loss nor in the accuracy."""
+
+
+class Samples(ABC):
+    """Images with labels, taken a batch at a time."""
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def take(self, indices: Tensor, seed: int | None = None) -> tuple[Tensor, Tensor]:
+        """Return some samples.
+
+        Args:
+            indices: int64 (n,).
+            seed: Decides the random changes of augmentation; None leaves samples as they are.
+
+        Returns:
+            Images float32 (n, c, h, w), normalised; labels int64, (n,) from 0 to classes - 1, or
+            (n, h, w) for segmentation, where ``VOID`` marks pixels that do not count.
+
+        Raises:
+            DataError: if a sample is damaged; it names the file.
+        """
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Images and labels, the held-out ones kept apart from the first step on.
+    """Samples, the held-out ones kept apart from the first step on.
 
     Attributes:
-        train_x: float32 (n, c, h, w).
-        train_y: int64 (n,), from 0 to classes - 1.
-        held_out_x: float32 (m, c, h, w).
-        held_out_y: int64 (m,).
+        train: To train on.
+        held_out: That accuracy is taken on, by which a search chooses.
+        test: That nothing is chosen by, if the data set has such ones.
     """
 
-    train_x: Tensor
-    train_y: Tensor
-    held_out_x: Tensor
-    held_out_y: Tensor
+    train: Samples
+    held_out: Samples
+    test: Samples | None = None
 
 
 class DataSet(ABC):
-    """A data set for classification.
+    """A data set for classification or segmentation.
 
     Attributes:
         name: Its registered name.
+        task: What networks learn from it.
+        workers: Processes that read and augment samples beside the training; 0 for samples that
+            lie in memory.
     """
 
     name: ClassVar[str]
+    task: ClassVar[Task] = "classification"
+    workers: int = 0
 
     @property
     @abstractmethod
@@ -47,6 +79,11 @@ class DataSet(ABC):
     @abstractmethod
     def input_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of an image."""
+
+    @property
+    def crop_shape(self) -> tuple[int, int, int]:
+        """(channels, height, width) of what is trained on; whole images by default."""
+        return self.input_shape
 
     @abstractmethod
     def load(self) -> Split:
@@ -72,3 +109,29 @@ class DataSet(ABC):
     def fingerprint(self) -> str:
         """Return 16 hexadecimal digits that change with the source or the settings."""
         return fingerprint([self.name, self.spec(), self.content_digest()])
+
+
+def check_labels(labels: Tensor, classes: int, where: str) -> None:
+    """Refuse labels that are no class.
+
+    Raises:
+        DataError: naming the first such label, if there is one.
+    """
+    wrong = labels[((labels < 0) | (labels >= classes)) & (labels != VOID)]
+    if len(wrong):
+        raise DataError(
+            f"{where}: label {int(wrong[0])} is none of the {classes} classes, 0 to {classes - 1}, "
+            f"nor {VOID} for void"
+        )
+
+
+def check_split(split: Split, name: str) -> None:
+    """Refuse a split that nothing can be learnt from, as far as can be seen without reading it all.
+
+    Raises:
+        DataError: if a part is empty.
+    """
+    for part in ("train", "held_out", "test"):
+        samples: Samples | None = getattr(split, part)
+        if samples is not None and len(samples) == 0:
+            raise DataError(f"data set {name} has no {part.replace('_', '-')} samples")

@@ -133,6 +133,8 @@ def _warped(settings: Digits) -> Split:
     """Make the samples once per process: every training of a search uses the same ones."""
     with needs_extra("train"):
         import torch
+    from optuna_pop.trainables.samples import TensorSamples
+
     images, labels = _source()
     generator = torch.Generator().manual_seed(settings.seed)
     parts: list[tuple[Tensor, Tensor]] = []
@@ -141,11 +143,11 @@ def _warped(settings: Digits) -> Split:
         chosen = np.repeat(indices, times)
         x = _warp(torch.from_numpy(images[chosen])[:, None], settings, generator)
         parts.append((x, torch.from_numpy(labels[chosen])))
-    (train_x, train_y), (held_out_x, held_out_y) = parts
+    train_x = parts[0][0]
     mean, deviation = train_x.mean(), train_x.std()
-    for x in (train_x, held_out_x):
+    for x, _ in parts:
         x.sub_(mean).div_(deviation)
-    return Split(train_x, train_y, held_out_x, held_out_y)
+    return Split(*(TensorSamples(x, y) for x, y in parts))
 
 
 def _warp(images: Tensor, settings: Digits, generator: torch.Generator) -> Tensor:
