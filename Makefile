@@ -11,6 +11,7 @@ DEMO := runs/demo
 TABLES ?=
 SOURCES := optuna_pop profiling trainables tests benchmarks examples
 POP := $(CURDIR)/$(BIN)/optuna-pop
+STREETS := --data-set height=64 --data-set width=128 --data-set train_images=128 --recipe streets-demo --set epochs=2
 STUDY := --storage sqlite:///study.db --study demo
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 MAKEFLAGS += --no-print-directory
@@ -20,6 +21,7 @@ MAKEFLAGS += --no-print-directory
 demo: $(VENV)/.all
 	@mkdir -p $(DEMO)
 	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 16 $(STUDY)
+	@cd $(DEMO) && $(POP) search decoder --backbone df1 --data streets $(STREETS) --table decoder.json --trials 5 --storage sqlite:///study.db --study decoder
 	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY) > boundary.txt
 	@echo "Next: look at $(DEMO)/boundary.png, or at the Pareto front in a browser:" \
 		"$(BIN)/optuna-dashboard sqlite:///$(DEMO)/study.db"

@@ -24,8 +24,10 @@ from optuna.trial import FrozenTrial, TrialState
 from optuna_pop.claims import StaleTrials, all_trials, reserve, write_claim
 from optuna_pop.errors import ArchitectureError, InputError, OptunaPopError
 from optuna_pop.ledger import Ledger, check_directions
+from optuna_pop.order.boundary import FloatArray
 from optuna_pop.order.certificate import Certificate, certify
 from optuna_pop.order.region import EnumeratedRegion, Region
+from optuna_pop.order.relation import Vectors
 from optuna_pop.order.search import PartialOrderSearch, uniform
 from optuna_pop.order.tolerance import OrderEvidence
 from optuna_pop.selection import ByGain
@@ -63,6 +65,10 @@ class Outlook:
     reach: float
     tolerance: float
     features: tuple[float, ...]
+
+
+_COUNTED = 200_000
+"""Architectures that precedents are counted among."""
 
 
 class POPSampler(BaseSampler, Generic[A]):
@@ -295,6 +301,25 @@ class POPSampler(BaseSampler, Generic[A]):
         except ArchitectureError:
             return (), None
         return tuple(self._scope.costs_at(np.array([row]))[0].tolist()), architecture
+
+    def precedents(self, vectors: Vectors) -> FloatArray:
+        """Count the architectures in the cost range that precede others (section 3.3).
+
+        Args:
+            vectors: Order vectors, shape (m, d).
+
+        Returns:
+            Counts, shape (m,); where the range holds very many, estimated from a sample of it.
+        """
+        rows = self.region.spread(_COUNTED, np.random.default_rng(0))
+        if self.region.size > len(rows):
+            rows = self.region.draw(_COUNTED, np.random.default_rng(0))
+        known = self.region.take(rows).vectors
+        share = [
+            np.mean((known <= vector).all(axis=1) & (known != vector).any(axis=1))
+            for vector in vectors
+        ]
+        return np.asarray(share, dtype=np.float64) * self.region.size
 
     def certificate(self, study: Study) -> Certificate:
         """What the order guarantees of a study: how much of Ŝ is settled, what could be left."""

@@ -21,7 +21,7 @@ from optuna_pop.order import check_order
 from optuna_pop.order.certificate import Certificate
 from optuna_pop.order.consistency import binomial_noise
 from optuna_pop.sampler import POPSampler
-from optuna_pop.tracking import figures
+from optuna_pop.tracking import figures, order_figures
 from optuna_pop.tracking.certificate_figure import certificate_figure
 from optuna_pop.tracking.tables import boundary_rows, write_csv
 
@@ -41,12 +41,20 @@ def command(
     certificate: Annotated[
         Path | None, typer.Option(help="Draw what is settled and what is still open here.")
     ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option(help="Draw here what comparable pairs differ by (Figure 3(b)).")
+    ] = None,
+    precedents: Annotated[
+        Path | None,
+        typer.Option(help="Draw accuracy against the number of precedents here (Figure 8(b))."),
+    ] = None,
 ) -> None:
     """Show the boundary of a study in the terminal, as a table file and as a figure."""
     opened = load_study(storage_url, study)
     sampler = identity.sampler_of(opened)
     report(opened, sampler)
     write(opened, sampler, csv=csv, png=png, certificate=certificate)
+    write_order(opened, sampler, pairs=pairs, precedents=precedents)
 
 
 def report(study: Study, sampler: POPSampler[Any] | None) -> None:
@@ -117,6 +125,44 @@ def write(
             _save(figure, _numbered(png, at))
         if certificate and proof is not None:
             _save(_certificate_figure(found, proof, at, name), _numbered(certificate, at))
+
+
+def write_order(
+    study: Study,
+    sampler: POPSampler[Any] | None,
+    *,
+    pairs: Path | None = None,
+    precedents: Path | None = None,
+) -> None:
+    """Write the paper's checks of the order as figures, if asked.
+
+    Raises:
+        StudyError: if the study does not hold its space and table.
+        InputError: if too few networks are trained.
+    """
+    if pairs is None and precedents is None:
+        return
+    space = identity.space_of(study)
+    if space is None or sampler is None:
+        raise StudyError(
+            f"study {study.study_name!r} does not hold the space and latency table that order is "
+            "judged by: it was not made by `optuna-pop search`"
+        )
+    complete = [t for t in study.get_trials(deepcopy=False) if t.values is not None]
+    vectors = np.array([space.vector(space.from_params(trial.params)) for trial in complete])
+    values = np.array([trial.values for trial in complete], dtype=np.float64)
+    label = _accuracy_name(study)
+    if pairs is not None:
+        for at, name in enumerate(_cost_names(study)):
+            figure = order_figures.pairs_figure(
+                vectors, values[:, 0], values[:, 1 + at], accuracy_label=label, cost_label=name
+            )
+            _save(figure, _numbered(pairs, at))
+    if precedents is not None:
+        counts = sampler.precedents(vectors)
+        _save(
+            order_figures.precedents_figure(counts, values[:, 0], accuracy_label=label), precedents
+        )
 
 
 def _certificate_figure(found: list[Trained], proof: Certificate, at: int, name: str) -> Figure:

@@ -9,6 +9,8 @@ import torch
 
 from optuna_pop.errors import ArchitectureError, InputError, UnknownNameError
 from optuna_pop.profiling.attribution import by_position
+from optuna_pop.profiling.engines import ENGINES, EngineOptions
+from optuna_pop.profiling.onnx_stats import model_size
 from optuna_pop.spaces import DF1, DF2, BackboneSpace, BlockConfig, DecoderSpace
 from optuna_pop.spaces.df import NAMES, df_blocks, df_features, segmentation_blocks
 from optuna_pop.spaces.presets import load_space, space_from_spec
@@ -142,3 +144,24 @@ def test_wrong_names_and_shapes() -> None:
         build_network([*df_features("df1", SMALL), BlockConfig("fusion", 512, 4, 6, 8, 8, 12)])
     with pytest.raises(ArchitectureError, match="up-sampling keeps channels"):
         build_network([BlockConfig("upsample", 8, 4, 4, 8, 2, 2)])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_published_network_is_built_counted_exported_and_timed(name: str) -> None:
+    """Small images, as it is the way that is tested; sizes at full size are tested above."""
+    blocks = df_blocks(name, input_shape=SMALL)
+    counted = network_size(blocks)
+    model = export_onnx(blocks)
+    assert model_size(model).macs == counted.macs
+    with ENGINES["onnxruntime"](model, EngineOptions()) as engine:
+        engine.warm()
+        engine.run()
+        assert engine.time().ms > 0
+
+
+@pytest.mark.parametrize(("name", "mmacs"), [("df1", 746.7), ("df2", 1774.3), ("df2a", 1916.1)])
+def test_exported_backbones_have_their_published_size(name: str, mmacs: float) -> None:
+    found = model_size(export_onnx(df_blocks(name)))
+    assert found.macs / 1e6 == pytest.approx(mmacs, abs=0.05)
+    # Most is alive at the ReLU of stage 1: its input and its output, float32.
+    assert found.activation_bytes == 2 * 4 * 32 * 112 * 112
