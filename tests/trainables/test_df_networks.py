@@ -9,7 +9,7 @@ import torch
 
 from optuna_pop.errors import ArchitectureError, InputError, UnknownNameError
 from optuna_pop.profiling.attribution import by_position
-from optuna_pop.profiling.engines import ENGINES, EngineOptions
+from optuna_pop.profiling.engines import ENGINES
 from optuna_pop.profiling.onnx_stats import model_size
 from optuna_pop.spaces import DF1, DF2, BackboneSpace, BlockConfig, DecoderSpace
 from optuna_pop.spaces.df import NAMES, df_blocks, df_features, segmentation_blocks
@@ -153,7 +153,7 @@ def test_every_published_network_is_built_counted_exported_and_timed(name: str) 
     counted = network_size(blocks)
     model = export_onnx(blocks)
     assert model_size(model).macs == counted.macs
-    with ENGINES["onnxruntime"](model, EngineOptions()) as engine:
+    with ENGINES["onnxruntime"](model) as engine:
         engine.warm()
         engine.run()
         assert engine.time().ms > 0
