@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 
 from optuna_pop.errors import ArchitectureError, needs_extra
+from optuna_pop.spaces.df import backbone_of
 from optuna_pop.trainables.networks import Network, SegmentationNetwork
 
 with needs_extra("train"):
@@ -29,7 +30,7 @@ class WithAuxiliary(nn.Module):
     def __init__(self, network: Network, seed: int) -> None:
         super().__init__()
         self.network = network
-        sizes = [config.output_shape[1:] for config in network.configs[: len(network.backbone)]]
+        sizes = [config.output_shape[1:] for config in backbone_of(network.configs)]
         before = [place for place, size in enumerate(sizes) if size != sizes[-1]]
         if not before:
             raise ArchitectureError("an auxiliary head needs a backbone of several resolutions")

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, runtime_checkable
 
 from optuna_pop.errors import ArchitectureError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.spaces.df import backbone_of
 from optuna_pop.trainables.blocks import build_block, input_shapes
 
 with needs_extra("train"):
@@ -52,8 +53,7 @@ class Network(nn.Sequential):
     @property
     def backbone(self) -> tuple[nn.Module, ...]:
         """Blocks of stages 1 to 5, before the head or the decoder."""
-        ends = [i for i, config in enumerate(self.configs) if config.kind in ("head", "pyramid")]
-        return tuple(self)[: ends[0] if ends else len(self)]
+        return tuple(self)[: len(backbone_of(self.configs))]
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Say what a decoder can take from the backbone.
@@ -62,7 +62,7 @@ class Network(nn.Sequential):
             Channels and stride of the last block at each resolution, by stage: "stage1", ...
         """
         first, found = self.configs[0], {}
-        for config in self.configs[: len(self.backbone)]:
+        for config in backbone_of(self.configs):
             found[config.output_shape[1:]] = config.c_out
         return {
             f"stage{stage}": ShapeSpec(channels, math.ceil(first.h_in / size[0]))

@@ -14,6 +14,7 @@ from typing import Any
 
 from optuna_pop.errors import InputError, StorageError, needs_extra
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.spaces.df import backbone_of
 from optuna_pop.trainables.data.base import DataSet
 from optuna_pop.trainables.networks import build_network, check_chain, network_size
 from optuna_pop.trainables.recipes import TrainingRecipe
@@ -26,7 +27,7 @@ from optuna_pop.trainables.training import (
     check_fit,
     train,
 )
-from optuna_pop.trainables.weights import Weights, backbone_of
+from optuna_pop.trainables.weights import Weights
 
 with needs_extra("train"):
     import torch

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias, cast
 from optuna_pop.errors import DataError, InputError, OutOfMemoryError, needs_extra
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.spaces.blocks import BlockConfig
-from optuna_pop.spaces.df import at_input
+from optuna_pop.spaces.df import at_input, backbone_of
 from optuna_pop.trainables.auxiliary import WithAuxiliary
 from optuna_pop.trainables.checkpoint import CheckpointFile, Stateful
 from optuna_pop.trainables.data.base import DataSet, Split, check_split
@@ -23,7 +23,7 @@ from optuna_pop.trainables.networks import Network, build_network, check_chain, 
 from optuna_pop.trainables.recipes import TrainingRecipe
 from optuna_pop.trainables.tasks import TASKS
 from optuna_pop.trainables.team import Team
-from optuna_pop.trainables.weights import Weights, backbone_of
+from optuna_pop.trainables.weights import Weights
 
 with needs_extra("train"):
     import torch

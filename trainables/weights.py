@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from optuna_pop.errors import InputError, StorageError, needs_extra
 from optuna_pop.files import write_whole
 from optuna_pop.spaces.blocks import BlockConfig
+from optuna_pop.spaces.df import at_input, backbone_of
 from optuna_pop.trainables.networks import Network, build_network
 
 with needs_extra("train"):
@@ -39,9 +40,18 @@ class Weights:
     about: Mapping[str, Any]
     digest: str
 
-    def network(self) -> Network:
-        """Build the network with these weights, in evaluation mode."""
-        network = build_network(self.blocks)
+    def network(self, input_shape: tuple[int, int, int] | None = None) -> Network:
+        """Build the network with these weights, in evaluation mode.
+
+        Args:
+            input_shape: (channels, height, width); that of the training by default.
+
+        Raises:
+            ArchitectureError: if it takes other channels.
+        """
+        network = build_network(
+            self.blocks if input_shape is None else at_input(self.blocks, input_shape)
+        )
         network.load_state_dict(dict(self.tensors))
         return network.eval()
 
@@ -65,12 +75,6 @@ class Weights:
             if int(name.partition(".")[0]) < len(wanted)
         }
         network.load_state_dict(state, strict=False)
-
-
-def backbone_of(blocks: Sequence[BlockConfig]) -> tuple[BlockConfig, ...]:
-    """Return stages 1 to 5: what stands before the head or the decoder."""
-    ends = [place for place, block in enumerate(blocks) if block.kind in ("head", "pyramid")]
-    return tuple(blocks[: ends[0]] if ends else blocks)
 
 
 def save_weights(path: Path, network: Network, about: Mapping[str, Any]) -> None:

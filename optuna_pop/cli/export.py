@@ -27,20 +27,17 @@ def command(
     precision: PrecisionOption = Precision.float32,
 ) -> None:
     """Export a trained network with batch norm folded, and check that it computes the same."""
-    from optuna_pop.spaces.df import at_input
     from optuna_pop.trainables.export import check_parity, to_onnx
-    from optuna_pop.trainables.networks import build_network
     from optuna_pop.trainables.weights import load_weights
 
     found = load_weights(weights)
-    network = found.network()
+    shape = None
     if input_size is not None:
         height, _, width = input_size.partition("x")
         if not (height.isdigit() and width.isdigit()):
             raise InputError(f"--input-size {input_size!r} must be HEIGHTxWIDTH, e.g. 360x640")
-        blocks = at_input(found.blocks, (found.blocks[0].c_in, int(height), int(width)))
-        network = build_network(blocks).eval()
-        network.load_state_dict(dict(found.tensors))
+        shape = (found.blocks[0].c_in, int(height), int(width))
+    network = found.network(shape)
     model = to_onnx(network)
     largest = check_parity(network, model)
     write_whole(out, model)

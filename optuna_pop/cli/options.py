@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from rich.console import Console
 
 from optuna_pop.errors import InputError
+from optuna_pop.trainables.data import DataSet, make_data_set
+from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 SpaceOption = Annotated[
     str, typer.Option("--space", help="Preset (`df`, `demo`) or a JSON file that describes one.")
@@ -72,6 +75,13 @@ SettingOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="NAME=VALUE: another value of the recipe, e.g. epochs=5."),
 ]
+
+
+def data_set_of(name: str, settings: dict[str, Any], root: Path | None) -> DataSet:
+    """Return the data set that a command names; its root counts for this command's workers, too."""
+    if root is not None:
+        os.environ[ROOT_VARIABLE] = str(root.absolute())
+    return make_data_set(name, settings)
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:

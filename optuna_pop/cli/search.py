@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -26,6 +25,7 @@ from optuna_pop.cli.options import (
     SettingOption,
     StorageOption,
     console,
+    data_set_of,
     pairs,
 )
 from optuna_pop.errors import CostError, DataError, InputError, TableError
@@ -36,12 +36,12 @@ from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.backbone import BackboneSpace
 from optuna_pop.spaces.decoder import DecoderSpace
+from optuna_pop.spaces.df import backbone_of
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
 from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.tracking.mlflow_server import shared_tracking_uri
-from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
@@ -162,7 +162,6 @@ def command(
     The study resumes when it exists. It is refused when space, table or data are not its own.
     """
     from optuna_pop.trainables import recipes
-    from optuna_pop.trainables.data import make_data_set
     from optuna_pop.trainables.tasks import TASKS
     from optuna_pop.trainables.weights import load_weights
 
@@ -171,10 +170,8 @@ def command(
         raise InputError("give --ray or --workers: a Ray cluster decides itself how many train")
     if gpus_per_trial and ray is None:
         raise InputError("--gpus-per-trial is for Ray: give --ray auto, too")
-    if data_root is not None:
-        os.environ[ROOT_VARIABLE] = str(data_root.absolute())
     settings = pairs(data_setting, "--data-set")
-    images = make_data_set(data, settings)
+    images = data_set_of(data, settings, data_root)
     found = _space(what, space, backbone, images)
     begun = None if weights is None else load_weights(weights)
     how = recipes.recipe(recipe).with_values(pairs(setting, "--set"))
@@ -276,7 +273,7 @@ def _space(what: What | None, name: str | None, backbone: str | None, data: Any)
         named = backbone or "df1"
         given: Any = named
         if named.endswith(".safetensors"):
-            from optuna_pop.trainables.weights import backbone_of, load_weights
+            from optuna_pop.trainables.weights import load_weights
 
             given = [block.key for block in backbone_of(load_weights(Path(named)).blocks)]
         return DecoderSpace(data.classes, backbone=given, input_shape=data.input_shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 import time
 from functools import partial
@@ -25,13 +24,13 @@ from optuna_pop.cli.options import (
     SettingOption,
     StorageOption,
     console,
+    data_set_of,
     pairs,
 )
 from optuna_pop.errors import InputError, StudyError
 from optuna_pop.experiment import identity
 from optuna_pop.experiment.storage import load_study, require_space
 from optuna_pop.spaces import df
-from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 EXAMPLE = (
     "**Example:** optuna-pop train df1-seg --data camvid --recipe camvid-short "
@@ -61,7 +60,6 @@ def command(
 ) -> None:
     """Train one network and write its weights (safetensors). The same command resumes it."""
     from optuna_pop.trainables import recipes
-    from optuna_pop.trainables.data import make_data_set
     from optuna_pop.trainables.loading import all_of
     from optuna_pop.trainables.parallel import train_parallel
     from optuna_pop.trainables.tasks import TASKS
@@ -73,9 +71,7 @@ def command(
     if out is None:
         raise InputError("say where to write the weights: --out NAME.safetensors")
     require_space(out.absolute().parent)
-    if data_root is not None:
-        os.environ[ROOT_VARIABLE] = str(data_root.absolute())
-    images = make_data_set(data, pairs(data_setting, "--data-set"))
+    images = data_set_of(data, pairs(data_setting, "--data-set"), data_root)
     how = recipes.recipe(recipe).with_values(pairs(setting, "--set"))
     if network is not None:
         blocks = df.df_blocks(network, input_shape=images.input_shape, classes=images.classes)

@@ -6,6 +6,7 @@ arXiv:1903.03777. Shapes only: ``optuna_pop.trainables.networks.build_network`` 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import takewhile
 from typing import Final
 
 from optuna_pop.errors import ArchitectureError, UnknownNameError
@@ -143,6 +144,11 @@ def segmentation_blocks(
     return tuple(found)
 
 
+def backbone_of(blocks: Sequence[BlockConfig]) -> Blocks:
+    """Return stages 1 to 5: what stands before the head or the decoder."""
+    return tuple(takewhile(lambda block: block.kind not in ("head", "pyramid"), blocks))
+
+
 def at_input(blocks: Sequence[BlockConfig], input_shape: Shape) -> Blocks:
     """Return the same network, with the same weights, for images of another size.
 
@@ -157,8 +163,7 @@ def at_input(blocks: Sequence[BlockConfig], input_shape: Shape) -> Blocks:
         raise ArchitectureError(
             f"the network takes {blocks[0].c_in} channels, not {input_shape[0]}"
         )
-    ends = [i for i, block in enumerate(blocks) if block.kind in ("head", "pyramid")]
-    end = ends[0] if ends else len(blocks)
+    end = len(backbone_of(blocks))
     features: list[BlockConfig] = []
     shape = input_shape
     for block in blocks[:end]:

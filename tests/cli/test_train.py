@@ -12,7 +12,8 @@ import torch
 from optuna.trial import TrialState
 
 from optuna_pop.spaces import DecoderSpace
-from optuna_pop.trainables.weights import backbone_of, load_weights
+from optuna_pop.spaces.df import backbone_of
+from optuna_pop.trainables.weights import load_weights
 from tests.cli.conftest import made_up_table
 from tests.cli.test_search import SEARCH, opened
 

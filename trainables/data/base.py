@@ -111,6 +111,32 @@ class DataSet(ABC):
         return fingerprint([self.name, self.spec(), self.content_digest()])
 
 
+class SceneData(DataSet):
+    """Photographs of one size with a class for each pixel, which may be trained on by crops.
+
+    Attributes:
+        height: Of a whole image, pixels.
+        width: Of a whole image, pixels.
+        crop: (height, width) of what is trained on; whole images if None.
+    """
+
+    height: int
+    width: int
+    crop: tuple[int, int] | None
+
+    task: ClassVar[Task] = "segmentation"
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """(3, height, width)."""
+        return (3, self.height, self.width)
+
+    @property
+    def crop_shape(self) -> tuple[int, int, int]:
+        """(3, height, width) of what is trained on."""
+        return (3, *(self.crop or (self.height, self.width)))
+
+
 def check_labels(labels: Tensor, classes: int, where: str) -> None:
     """Refuse labels that are no class.
 

@@ -12,7 +12,7 @@ import numpy as np
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
 from optuna_pop.trainables.data.augment import Augmentation
-from optuna_pop.trainables.data.base import VOID, DataSet, Split, Task, check_labels
+from optuna_pop.trainables.data.base import VOID, SceneData, Split, check_labels
 from optuna_pop.trainables.data.source import data_root, file_digest, missing, read_npz
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _MEND: Final = (
 
 @DATA_SETS.register("camvid")
 @dataclass(frozen=True, slots=True)
-class CamVid(DataSet):
+class CamVid(SceneData):
     """CamVid with the 11 classes and the division of SegNet: 367 to train, 101, 233 to test.
 
     It is a folder with images in ``train`` and masks of the same names in ``trainannot``, and so on
@@ -55,7 +55,6 @@ class CamVid(DataSet):
     augment: bool = True
 
     name: ClassVar[str] = "camvid"
-    task: ClassVar[Task] = "segmentation"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, *(self.crop or (1,))) < 1:
@@ -67,16 +66,6 @@ class CamVid(DataSet):
     def classes(self) -> int:
         """Eleven."""
         return len(CLASSES)
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(3, height, width)."""
-        return (3, self.height, self.width)
-
-    @property
-    def crop_shape(self) -> tuple[int, int, int]:
-        """(3, height, width) of what is trained on."""
-        return (3, *(self.crop or (self.height, self.width)))
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
-from optuna_pop.trainables.data.base import VOID, DataSet, Samples, Split, Task
+from optuna_pop.trainables.data.base import VOID, Samples, SceneData, Split
 from optuna_pop.trainables.data.source import data_root, missing
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MEND: Final = (
 
 @DATA_SETS.register("cityscapes")
 @dataclass(frozen=True, slots=True)
-class Cityscapes(DataSet):
+class Cityscapes(SceneData):
     """The 2,975 finely labelled training images and the 500 of validation, with 19 classes.
 
     Attributes:
@@ -45,7 +45,6 @@ class Cityscapes(DataSet):
     workers: int = field(default=8, compare=False)
 
     name: ClassVar[str] = "cityscapes"
-    task: ClassVar[Task] = "segmentation"
 
     def __post_init__(self) -> None:
         if min(self.height, self.width, *(self.crop or (1,))) < 1 or self.workers < 0:
@@ -55,16 +54,6 @@ class Cityscapes(DataSet):
     def classes(self) -> int:
         """Nineteen."""
         return 19
-
-    @property
-    def input_shape(self) -> tuple[int, int, int]:
-        """(3, height, width)."""
-        return (3, self.height, self.width)
-
-    @property
-    def crop_shape(self) -> tuple[int, int, int]:
-        """(3, height, width) of what is trained on."""
-        return (3, *(self.crop or (self.height, self.width)))
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""
