@@ -5,8 +5,10 @@ Architecture Search", CVPR 2019, arXiv:1903.03777.
 """
 
 from optuna_pop.callbacks import StopWhenBoundaryUnchanged, StopWhenGainBelow
+from optuna_pop.choosing import best_under, fastest_above
 from optuna_pop.curves import CurveTrial
 from optuna_pop.errors import OptunaPopError
+from optuna_pop.findings import Choice, Findings
 from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler, SpaceExhaustedError
 from optuna_pop.spaces import (
@@ -25,9 +27,11 @@ __all__ = [
     "BackboneArchitecture",
     "BackboneSpace",
     "BlockConfig",
+    "Choice",
     "CurveTrial",
     "DecoderArchitecture",
     "DecoderSpace",
+    "Findings",
     "OptunaPopError",
     "OrderedArchitecture",
     "OrderedSpace",
@@ -38,4 +42,6 @@ __all__ = [
     "SpaceExhaustedError",
     "StopWhenBoundaryUnchanged",
     "StopWhenGainBelow",
+    "best_under",
+    "fastest_above",
 ]

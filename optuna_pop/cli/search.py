@@ -248,7 +248,7 @@ def command(
     else:
         _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
     running.say_what_others_do(opened, trials)
-    boundary.report(opened, sampler)
+    boundary.report(identity.findings_of(opened))
     console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
 
 

@@ -15,10 +15,10 @@ from optuna.trial import Trial, TrialState
 
 from optuna_pop.curves import CurveTrial
 from optuna_pop.errors import StorageError
-from optuna_pop.experiment.identity import ERROR_ATTR, HELD_OUT_ATTR
+from optuna_pop.experiment.identity import ERROR_ATTR
 from optuna_pop.experiment.workers import begin, mark_interrupted
 from optuna_pop.fingerprint import fingerprint
-from optuna_pop.ledger import REPRODUCIBLE_ATTR
+from optuna_pop.ledger import HELD_OUT_ATTR, REPRODUCIBLE_ATTR
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space

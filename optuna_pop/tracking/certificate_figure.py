@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from optuna_pop.errors import needs_extra
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
 from optuna_pop.order import Staircase
 from optuna_pop.tracking.labels import FloatArray
-from optuna_pop.tracking.tables import boundary_rows
 
 with needs_extra("figures"):
     from matplotlib.axes import Axes

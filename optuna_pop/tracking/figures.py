@@ -11,8 +11,8 @@ import numpy as np
 
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.files import write_whole
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
-from optuna_pop.tracking.tables import boundary_rows
 
 with needs_extra("figures"):
     from matplotlib.axes import Axes

@@ -12,10 +12,10 @@ from optuna.trial import create_trial
 
 from optuna_pop import OrderedSpace
 from optuna_pop.errors import InputError, MissingExtraError
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import trained
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
 from optuna_pop.tracking import dashboard
-from optuna_pop.tracking.tables import boundary_rows
 from tests.browser import console_errors
 from tests.tracking.conftest import BIN, free_port, serving
 
