@@ -39,8 +39,6 @@ from optuna_pop.spaces.decoder import DecoderSpace
 from optuna_pop.spaces.df import backbone_of
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
-from optuna_pop.tracking.mirror import StudyMirror
-from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.tracking.mlflow_server import shared_tracking_uri
 
 EXAMPLE = (
@@ -161,6 +159,7 @@ def command(
 
     The study resumes when it exists. It is refused when space, table or data are not its own.
     """
+    from optuna_pop.experiment.assembly import mirror_of
     from optuna_pop.trainables import recipes
     from optuna_pop.trainables.tasks import TASKS
     from optuna_pop.trainables.weights import load_weights
@@ -244,7 +243,9 @@ def command(
         where = storage.shared_url(storage_url), shared_tracking_uri()
         task = ray_tasks.Task(where[0], study, where[1], outage_limit, processes)
         ray_tasks.search(task, ray, gpus_per_trial, trials)
-        StudyMirror(opened, StudyRuns(opened), outage_limit).catch_up()
+        mirror = mirror_of(opened, outage_limit_s=outage_limit)
+        mirror.catch_up()
+        mirror.finish()
     else:
         _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
     running.say_what_others_do(opened, trials)

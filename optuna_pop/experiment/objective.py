@@ -23,6 +23,7 @@ from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mirror import StudyMirror, TrialMirror
+from optuna_pop.tracking.mlflow_names import objective_keys
 from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.parallel import train_parallel
 from optuna_pop.trainables.recipes import TrainingRecipe
@@ -115,7 +116,9 @@ class TrainingObjective:
                     ERROR_ATTR, f"a loss of NaN at {result.diverged or 'validation'}"
                 )
             else:
-                state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
+                state = TrialState.COMPLETE
+                values = (result.accuracy, *latencies)
+                metrics |= dict(zip(objective_keys(trial.study), values, strict=True))
         except TrialPruned:
             state = TrialState.PRUNED
             if state_file is not None:

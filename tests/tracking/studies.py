@@ -8,14 +8,17 @@ from mlflow.entities import Run
 from optuna.trial import Trial
 
 from optuna_pop import OrderedSpace
+from optuna_pop.tracking.dashboard import METRICS, name_metrics
 
 SPACE = OrderedSpace({"width (channels)": [8, 16, 32], "depth": [1, 2, 3]})
 
 
 def make_study(name: str = "s", storage: str | None = None) -> optuna.Study:
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name, storage=storage, directions=["maximize", "minimize"]
     )
+    name_metrics(study, METRICS)
+    return study
 
 
 def ask(study: optuna.Study) -> Trial:
