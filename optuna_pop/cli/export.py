@@ -46,10 +46,9 @@ def command(
         f"{largest:.2g} of their range."
     )
     if engine is not None:
+        from optuna_pop.experiment.finishing import build_engine
         from optuna_pop.profiling.engines import EngineOptions
-        from optuna_pop.profiling.trt.building import build
-        from optuna_pop.profiling.trt.library import load
 
         options = EngineOptions(precision=Precision(precision).value)
-        write_whole(engine, build(load("tensorrt"), model, options, label=out.name))
+        write_whole(engine, build_engine(model, options, out.name))
         console().print(f"Wrote {engine}: TensorRT {options.precision}, for this GPU alone.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Task = Literal["classification", "segmentation"]
+Statistics = tuple[Sequence[float], Sequence[float]]
+"""Mean and standard deviation of each channel, of values from 0 to 1."""
 
 VOID: Final = 255
 """Label of pixels that count neither in the loss nor in the accuracy."""
@@ -84,6 +87,16 @@ class DataSet(ABC):
     def crop_shape(self) -> tuple[int, int, int]:
         """(channels, height, width) of what is trained on; whole images by default."""
         return self.input_shape
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """By which images of values from 0 to 1 are normalised; None where that is not known."""
+        return None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, in the sequence of their labels; None where they have none."""
+        return None
 
     @abstractmethod
     def load(self) -> Split:
