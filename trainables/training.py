@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
@@ -245,9 +246,15 @@ class _Training:
         kept = self._kept()
         if tuple(kept.configs) == tuple(self._blocks):
             return kept
-        whole = build_network(self._blocks).to(self._team.device)
-        whole.load_state_dict(kept.state_dict())
-        return whole
+        self._for_whole_images.load_state_dict(kept.state_dict())
+        return self._for_whole_images
+
+    @cached_property
+    def _for_whole_images(self) -> Network:
+        """The network at the size of whole images where crops are trained on, made once."""
+        whole = build_network(self._blocks)
+        _to_channels_last(whole)
+        return whole.to(self._team.device)
 
     def _parts(self) -> dict[str, Stateful]:
         parts: dict[str, Any] = {"network": self._whole, "optimizer": self._optimizer}
@@ -262,6 +269,7 @@ class _Training:
     ) -> Iterator[EpochMetrics]:
         """Train and validate epoch after epoch, up to the last or to divergence."""
         recipe, team = self._recipe, self._team
+        team.begin(recipe.precision)
         behind = saved.restore(self._parts(), self._generator) if saved is not None else []
         curve = [EpochMetrics(*numbers) for numbers in behind]
         for epoch, metrics in enumerate(curve, start=1):
@@ -270,9 +278,7 @@ class _Training:
             yield metrics
         # After the state was restored, so that all begin alike.
         compiled: Any = torch.compile(self._whole) if recipe.compile else self._whole
-        joined = team.join(compiled, recipe.precision)
-        if saved is not None and behind and "scaler" in self._parts():
-            saved.restore(self._parts(), self._generator)
+        joined = team.join(compiled)
         optimizer = team.prepare(self._optimizer)
         try:
             for epoch in range(len(curve) + 1, recipe.epochs + 1):

@@ -178,7 +178,7 @@ def test_accumulated_gradients_are_those_of_the_batch() -> None:
         for module in run._network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
-        joined = team.join(run._whole, "float32")
+        joined = team.join(run._whole)
         next(run._steps(joined, team.prepare(run._optimizer), 0))
         team.leave(joined)
         made.append(torch.cat([p.detach().flatten() for p in run._network.parameters()]))
