@@ -124,7 +124,7 @@ def command(
     said = f"held-out {result.accuracy:.2f} %"
     test = images.load().test
     if test is not None:
-        batches = all_of(test, images.input_shape, images.workers)
+        batches = all_of(test, images.input_shape, images.workers, classes=images.classes)
         about["test"] = task.measure(result.network, batches, images.classes)
         said += f", test {about['test']:.2f} %"
     save_weights(out, result.network, about)
