@@ -384,13 +384,13 @@ def test_a_missing_data_set_says_where_to_get_it(
 
 
 def test_settings_that_are_none() -> None:
-    with pytest.raises(UnknownNameError, match="of data set streets 'colour': .* height"):
+    with pytest.raises(UnknownNameError, match=r"of data set streets 'colour': .* height"):
         make_data_set("streets", {"colour": "1"})
     with pytest.raises(InputError, match=r"height: .* \(got 'tall'\)"):
         make_data_set("streets", {"height": "tall"})
     with pytest.raises(InputError, match="streets: height is too small: 3"):
         make_data_set("streets", {"height": "3"})
-    with pytest.raises(UnknownNameError, match="unknown setting of the recipe 'lr': .*peak_lr"):
+    with pytest.raises(UnknownNameError, match=r"unknown setting of the recipe 'lr': .*peak_lr"):
         recipe("camvid-short").with_values({"lr": "1"})
     with pytest.raises(InputError, match="epochs must be at least 1"):
         recipe("camvid-short").with_values({"epochs": "0"})
