@@ -123,7 +123,7 @@ def train_to_file(
     }
     test = images.load().test
     if test is not None:
-        batches = all_of(test, images.input_shape, images.workers)
+        batches = all_of(test, images.input_shape, images.workers, classes=images.classes)
         about["test"] = task.measure(result.network, batches, images.classes)
     save_weights(out, result.network, about)
     return result, about
