@@ -186,7 +186,7 @@ def main() -> None:
     for row in staircase(results(ours)[1], results(ours)[0]):
         trees, depth, pixels = ours[row]
         accuracy, latency = train(ours[row])
-        words = f"{trees} trees, depth {depth}, {pixels} pixels"
+        words = f"trees {trees}, depth {depth}, pixels {pixels}"
         print(f"  {latency:6.2f} ms  {accuracy:5.1f} %  {words}")
     print(f"\nMean accuracy along the boundary, {limits[0]:.2f} to {limits[-1]:.1f} ms (percent):")
     print("  seed" + "".join(f"{name:>12}" for name in found))
