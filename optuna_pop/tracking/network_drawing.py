@@ -177,9 +177,7 @@ def _backbone(
     return ends
 
 
-def _stage(
-    canvas: _Canvas, stage: Stage, x: float, step: float, widest: int, colour: str
-) -> float:
+def _stage(canvas: _Canvas, stage: Stage, x: float, step: float, widest: int, colour: str) -> float:
     """Draw the blocks of a stage; return where it ends."""
     begun, levels = x, [-math.inf, -math.inf]  # where the last label of each line ends
     size = step - (_GAP if step > 3 * _GAP else 1.0)
@@ -246,4 +244,8 @@ def _node(
 
 
 def _ends_in(block: BlockConfig) -> str:
-    return f"{block.c_out} classes" if block.kind in ("head", "score", "upsample") else f"{block.c_out} wide"
+    return (
+        f"{block.c_out} classes"
+        if block.kind in ("head", "score", "upsample")
+        else f"{block.c_out} wide"
+    )
