@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=8.0, help="of measuring each device")
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder of the figures")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder of the figures")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tables = {
