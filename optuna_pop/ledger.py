@@ -28,6 +28,9 @@ CLAIM_ATTR = "optuna_pop:claim"
 """
 
 
+HELD_OUT_ATTR = "held_out_samples"
+"""User attribute of a trial: the number of samples its accuracy was taken on."""
+
 REPRODUCIBLE_ATTR = "optuna_pop:reproducible"
 """User attribute of a failed trial: whether it would fail again, so that nobody need try."""
 

@@ -13,7 +13,9 @@ from optuna_pop.cli import (
     profile_show,
     profile_verify,
     proxy,
+    register,
     search,
+    sync,
     train,
     worker,
 )
@@ -39,3 +41,5 @@ app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
+app.command("sync", epilog=sync.EXAMPLE)(sync.command)
+app.command("register", epilog=register.EXAMPLE)(register.command)

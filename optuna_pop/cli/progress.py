@@ -18,9 +18,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import trained
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
-from optuna_pop.tracking.tables import boundary_rows
 
 
 class SearchProgress:

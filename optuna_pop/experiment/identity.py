@@ -12,15 +12,13 @@ from typing import Any
 from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError, StudyError
+from optuna_pop.findings import Findings
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
 from optuna_pop.spaces.base import Space
 from optuna_pop.spaces.costs import Range
 from optuna_pop.spaces.presets import space_from_spec
-
-HELD_OUT_ATTR = "held_out_samples"
-"""User attribute of a trial: the number of samples its accuracy was taken on."""
 
 ERROR_ATTR = "error"
 """User attribute of a failed trial: what its training raised."""
@@ -108,12 +106,18 @@ def part_of(study: Study, name: str) -> dict[str, Any]:
     Raises:
         StudyError: if the study does not hold it.
     """
-    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
+    part = found_part(study, name)
     if part is None:
         raise StudyError(
             f"study {study.study_name!r} does not say which {name} it has: begin it with "
             "`optuna-pop search`"
         )
+    return part
+
+
+def found_part(study: Study, name: str) -> dict[str, Any] | None:
+    """Return one of the parts that a study was bound to; None if it does not hold it."""
+    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
     return part
 
 
@@ -153,6 +157,17 @@ def sampler_of(study: Study) -> POPSampler[Any] | None:
         raise StudyError(
             f"study {study.study_name!r} cannot be read by this optuna-pop: {error}"
         ) from error
+
+
+def findings_of(study: Study) -> Findings:
+    """Read what a study has found, with the space and tables it carries where it carries them.
+
+    Raises:
+        StudyError: if it has no boundary, or cannot be read by this optuna-pop.
+    """
+    sampler = study.sampler if isinstance(study.sampler, POPSampler) else sampler_of(study)
+    carries = study.user_attrs.get(_PREFIX + "table") is not None
+    return Findings.of(study, sampler=sampler, tables=tables_of(study) if carries else ())
 
 
 def _bounds(low: float | None, high: float | None) -> Range:

@@ -7,21 +7,10 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
 from optuna_pop.errors import InputError
 from optuna_pop.files import write_whole
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
-from optuna_pop.order import staircase
-
-
-def boundary_rows(trained: Sequence[Trained]) -> list[Trained]:
-    """Return the trainings that hold the boundary, in ascending (first) cost."""
-    if not trained:
-        return []
-    costs = np.array([entry.costs for entry in trained])
-    accuracy = np.array([entry.accuracy for entry in trained])
-    return [trained[row] for row in staircase(costs, accuracy)]
 
 
 def write_csv(

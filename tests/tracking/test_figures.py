@@ -17,12 +17,12 @@ from matplotlib.image import imread
 from matplotlib.text import Text
 
 from optuna_pop.errors import InputError
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
 from optuna_pop.order import staircase
 from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.annotations import LABEL_GID
 from optuna_pop.tracking.figures import BOUNDARY_GID, boundary_figure, save_figure
-from optuna_pop.tracking.tables import boundary_rows
 
 
 def some_trained(count: int, seed: int = 0) -> list[Trained]:

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from optuna_pop.errors import InputError, StorageError
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
-from optuna_pop.tracking.tables import boundary_rows, write_csv
+from optuna_pop.tracking.tables import write_csv
 
 TRAINED = [
     Trained(0, "8x1 | 16x1, 32x1", 60.5, (0.3,)),
