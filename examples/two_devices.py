@@ -90,7 +90,10 @@ def main() -> None:
             (latency,) = entry.costs
             print(f"  {latency:.4f} ms  {entry.accuracy:5.1f} %  {entry.architecture:24} {mark}")
         figure = boundary_figure(
-            found, cost=device, cost_label=f"latency (ms), {name}, one thread, batch 1"
+            found,
+            title=f"{name}: {len(held[device])} of {len(found)} networks hold the boundary",
+            cost=device,
+            cost_label="latency (ms), one thread, batch 1",
         )
         save_figure(figure, options.out / f"two_devices_{engine}.png")
     print(f"\nFigures: {', '.join(f'two_devices_{engine}.png' for engine in DEVICES)}.")
