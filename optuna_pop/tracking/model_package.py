@@ -23,6 +23,21 @@ _LOADER = "optuna_pop_served"
 
 
 @dataclass(frozen=True)
+class Card:
+    """What a person reads of a network.
+
+    Attributes:
+        text: All of it, in Markdown.
+        summary: What matters most.
+        figure: Of the boundary, that the text shows.
+    """
+
+    text: str
+    summary: str
+    figure: Figure
+
+
+@dataclass(frozen=True)
 class Exported:
     """A trained network in the forms it is used in.
 
@@ -45,8 +60,7 @@ def write_package(
     folder: Path,
     exported: Exported,
     facts: NetworkFacts,
-    card: str,
-    figure: Figure,
+    card: Card,
     *,
     model_id: str | None = None,
     run_id: str | None = None,
@@ -57,8 +71,7 @@ def write_package(
         folder: That is made.
         exported: The network.
         facts: What is known of it.
-        card: Its model card, in Markdown.
-        figure: Of the boundary, that the card shows.
+        card: Its model card.
         model_id: Of MLflow, if it has one.
         run_id: Of the MLflow run that made it.
 
@@ -98,8 +111,8 @@ def write_package(
     described = Model.load(str(folder))
     described.flavors["python_function"]["loader_module"] = loader
     described.save(str(folder / "MLmodel"))
-    write_whole(folder / CARD, card)
-    save_figure(figure, folder / FIGURE)
+    write_whole(folder / CARD, card.text)
+    save_figure(card.figure, folder / FIGURE)
     write_whole(folder / "extra" / "network.onnx", exported.network)
     write_whole(folder / "extra" / "weights.safetensors", exported.weights)
     for name, content in exported.engines.items():
