@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from optuna_pop.errors import EngineError, InputError, MissingExtraError
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
-from optuna_pop.profiling.engines import EngineOptions
+from optuna_pop.profiling.engines import EngineOptions, Precision
 from optuna_pop.profiling.records import LatencyRecord
 from optuna_pop.profiling.session import Plan, device_name, measure
 from optuna_pop.spaces.blocks import BlockConfig
@@ -158,7 +158,7 @@ def export(weights: Weights, path: Path, tables: Sequence[LatencyTable]) -> Expo
     engines = {}
     for table in tables:
         if table.conditions.engine == "tensorrt" and unlike_here(table) is None:
-            options = EngineOptions(precision=table.conditions.precision)
+            options = _plan(table, 0.0).options
             engines[f"{table.fingerprint}.engine"] = build_engine(plain, options, path.name)
     return Exported(whole, plain, path.read_bytes(), engines, model.example().numpy())
 
@@ -226,5 +226,6 @@ def _record(table: LatencyTable, network: bytes, seconds: float) -> LatencyRecor
 
 
 def _plan(table: LatencyTable, seconds: float) -> Plan:
-    options = EngineOptions(precision=table.conditions.precision)
+    # The engine refuses a precision that it does not have.
+    options = EngineOptions(precision=cast("Precision", table.conditions.precision))
     return Plan(table.conditions.engine, options, seconds=seconds)

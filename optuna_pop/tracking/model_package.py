@@ -128,7 +128,7 @@ def _signature(facts: NetworkFacts) -> Any:
 
     channels, height, width = facts.input_shape
     kind = np.dtype(np.uint8 if facts.normalises else np.float32)
-    outputs = [TensorSpec(np.dtype(np.uint8), (height, width))]
+    outputs: list[Any] = [TensorSpec(np.dtype(np.uint8), (height, width))]
     if facts.task == "classification":
         outputs = [
             TensorSpec(np.dtype(np.int64), (1,), "label"),

@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
@@ -209,7 +210,7 @@ def test_served_on_loopback(done: Path, image: np.ndarray, monkeypatch: pytest.M
     assert "(24, 64, 3) does not match expected shape (32, 64, 3)" in said["message"]
 
 
-def ask(address: str, image: np.ndarray) -> tuple[int, dict]:
+def ask(address: str, image: np.ndarray) -> tuple[int, dict[str, Any]]:
     body = json.dumps({"inputs": image.tolist()}).encode()
     request = urllib.request.Request(
         f"{address}/invocations", body, {"Content-Type": "application/json"}
