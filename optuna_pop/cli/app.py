@@ -15,6 +15,7 @@ from optuna_pop.cli import (
     proxy,
     register,
     search,
+    sync,
     train,
     worker,
 )
@@ -40,4 +41,5 @@ app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
+app.command("sync", epilog=sync.EXAMPLE)(sync.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)

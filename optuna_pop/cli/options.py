@@ -16,7 +16,25 @@ from optuna_pop.trainables.data import DataSet, make_data_set
 from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 SpaceOption = Annotated[
-    str, typer.Option("--space", help="Preset (`df`, `demo`) or a JSON file that describes one.")
+    str | None,
+    typer.Option(
+        "--space",
+        help="Preset (`df`, `demo`) or a JSON file that describes one. Left out, with --data the "
+        "space of a search on that, else `df`.",
+    ),
+]
+MeasuredDataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Data set of the search that the table is for: its image size and classes count.",
+    ),
+]
+BackboneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone", help="Of decoders: df1, df2, df2a, or weights of `optuna-pop train`."
+    ),
 ]
 StorageOption = Annotated[
     str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError, StudyError
 from optuna_pop.experiment import identity
+from optuna_pop.experiment.artifacts import write_files
 from optuna_pop.experiment.durable import OUTAGE_LIMIT_S
 from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.fingerprint import fingerprint
@@ -36,7 +38,7 @@ def objective_of(
     if space is None:
         raise StudyError(f"study {study.study_name!r} does not say what it searches")
     settings = identity.settings_of(study)
-    mirror = StudyMirror(study, StudyRuns(study), outage_limit_s)
+    mirror = mirror_of(study, outage_limit_s=outage_limit_s)
     objective = TrainingObjective(
         space,
         identity.tables_of(study),
@@ -48,6 +50,28 @@ def objective_of(
         checkpoints=Path(settings["checkpoints"]),
     )
     return objective, mirror
+
+
+def mirror_of(
+    study: Study,
+    *,
+    outage_limit_s: float = OUTAGE_LIMIT_S,
+    tracking_uri: str | None = None,
+    experiment: str = "optuna-pop",
+) -> StudyMirror:
+    """Return the MLflow runs of a study, with what it carries and has found as their artifacts.
+
+    Args:
+        study: Any.
+        outage_limit_s: How long MLflow may be away at the end, in seconds.
+        tracking_uri: As ``StudyRuns`` takes it.
+        experiment: Of MLflow.
+
+    Raises:
+        TrackingError: if MLflow cannot be reached now.
+    """
+    runs = StudyRuns(study, tracking_uri=tracking_uri, experiment=experiment)
+    return StudyMirror(study, runs, outage_limit_s, files=partial(write_files, study))
 
 
 def data_of(study: Study) -> DataSet:

@@ -106,12 +106,18 @@ def part_of(study: Study, name: str) -> dict[str, Any]:
     Raises:
         StudyError: if the study does not hold it.
     """
-    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
+    part = found_part(study, name)
     if part is None:
         raise StudyError(
             f"study {study.study_name!r} does not say which {name} it has: begin it with "
             "`optuna-pop search`"
         )
+    return part
+
+
+def found_part(study: Study, name: str) -> dict[str, Any] | None:
+    """Return one of the parts that a study was bound to; None if it does not hold it."""
+    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
     return part
 
 

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from optuna.study import Study
 
 from optuna_pop.errors import InputError, TrackingError
+from optuna_pop.tracking.mlflow_names import RUN_ATTR
 from optuna_pop.tracking.mlflow_server import connect, experiment_id, readable
-from optuna_pop.tracking.mlflow_trial import RUN_ATTR
 from optuna_pop.tracking.model_package import Card, Exported, write_package
 from optuna_pop.tracking.network_facts import (
     COST,

@@ -9,7 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from optuna_pop.profiling import LatencyRecord, LatencyTable
-from optuna_pop.tracking.mlflow_trial import LONGEST_TAG
+from optuna_pop.tracking.mlflow_names import LONGEST_TAG
 from optuna_pop.trainables.data.base import Task
 
 STUDY, TRIAL = "study", "trial"

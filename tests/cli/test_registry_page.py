@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from mlflow import MlflowClient
 
-from tests.cli.registered import call, make_studies
+from tests.browser import console_errors
+from tests.cli.registered import Result, call, make_studies
 from tests.tracking.conftest import BIN, free_port, serving
 
-CHROMIUM = "/usr/bin/chromium"
-# MLflow asks its server for what only one with users has.
-NO_USERS = "ajax-api/2.0/mlflow/users/current"
+NO_USERS = "/ajax-api/2.0/mlflow/users/current"
+"""What MLflow's page asks any server, and one without users does not know."""
 
 
 @pytest.fixture(scope="module")
@@ -32,48 +29,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @contextmanager
 def registry(folder: Path, port: int) -> Iterator[str]:
-    """An MLflow server that keeps all in a folder; the same port finds it again."""
+    """An MLflow server that keeps all in a folder, so that the next one finds it again."""
     address = f"http://127.0.0.1:{port}"
     words = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
     words += ["--backend-store-uri", f"sqlite:///{folder}/registry.db", "--workers", "1"]
     words += ["--artifacts-destination", str(folder / "artifacts")]
-    with serving(words, f"{address}/health", folder / "server.log"):
+    with serving(words, f"{address}/health", folder / f"server-{time.time_ns()}.log"):
         yield address
 
 
-def register(folder: Path, address: str, *words: Any) -> Any:
+def register(folder: Path, address: str, *words: Any) -> Result:
     where = ["--storage", "sqlite:///study.db", "--study", "digits", "--tracking-uri", address]
     return call(folder, "register", *where, "--name", "Digits", "--seconds", "0.2", *words)
 
 
-@pytest.fixture
-def page() -> Iterator[Any]:
-    """A page of a real Chromium."""
-    if not Path(CHROMIUM).exists():
-        words = f"{CHROMIUM} is missing; get it with: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    from playwright.sync_api import sync_playwright
-
-    switches = "--no-sandbox --disable-gpu --disable-quic --no-first-run"
-    switches += " --disable-background-networking --disable-component-update --disable-sync"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches.split())
-        yield browser.new_page(viewport={"width": 1600, "height": 1400})
-        browser.close()
-
-
 @pytest.mark.browser
 def test_registry_page_shows_versions_aliases_and_tags(
-    finished: Path, page: Any, tmp_path: Path
+    finished: Path, page: Any, screenshots: Path, tmp_path: Path
 ) -> None:
-    errors: list[str] = []
-    page.on(
-        "console",
-        lambda line: errors.append(f"{line.text} {line.location}") if line.type == "error" else 0,
-    )
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    errors = console_errors(page)
     with registry(tmp_path, free_port()) as address:
         result = register(finished, address, "--all-boundary")
         assert result.code == 0, result.err
@@ -86,14 +60,13 @@ def test_registry_page_shows_versions_aliases_and_tags(
         page.goto(f"{address}/#/models/Digits", timeout=60_000)
         page.wait_for_selector("text=@ fastest", timeout=60_000)
         model = page.inner_text("body")
-        page.screenshot(path=tmp_path / "model.png")
+        page.screenshot(path=screenshots / "mlflow-registered-model.png")
         page.goto(f"{address}/#/models/Digits/versions/{best.version}", timeout=60_000)
         page.wait_for_selector("text=How latency is known", timeout=60_000)
         version = page.inner_text("body")
-        page.screenshot(path=tmp_path / "version.png")
-    for alias in ("fastest", "knee", "most-accurate"):
+        page.screenshot(path=screenshots / "mlflow-model-version.png")
+    for alias, number in named.items():
         assert f"@ {alias}" in model
-    for number in range(1, len(client_versions(named)) + 1):
         assert f"Version {number}" in model
     for tag in ("latency_ms", "device", "engine", "top-1", "macs", "latency_table", "study"):
         assert f"{tag}\n: {best.tags[tag]}" in model
@@ -103,14 +76,29 @@ def test_registry_page_shows_versions_aliases_and_tags(
     assert [error for error in errors if NO_USERS not in error] == []
 
 
-def client_versions(named: dict[str, str]) -> set[str]:
-    return set(named.values())
-
-
 def test_a_registry_that_goes_away_meanwhile_loses_nothing(finished: Path, tmp_path: Path) -> None:
-    port = free_port()
-    networks = tmp_path / "networks"
-    address = f"http://127.0.0.1:{port}"
-    words = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
-    words += ["--backend-store-uri", f"sqlite:///{tmp_path}/registry.db", "--workers", "1"]
-    words += ["--artifacts-destination", str(tmp_path / "artifacts")]
+    networks, port = tmp_path / "networks", free_port()
+    words = ["--trial", "0", "--out", networks]
+    with ExitStack() as running:
+        address = running.enter_context(registry(tmp_path, port))
+
+        def end_once_trained() -> None:
+            while not any(networks.glob("*.safetensors")):
+                time.sleep(0.01)
+            running.close()
+
+        thread = threading.Thread(target=end_once_trained)
+        thread.start()
+        result = register(finished, address, *words)
+        thread.join()
+    assert result.code == 2
+    (weights,) = networks.iterdir()
+    assert f"MLflow at {address} cannot be used" in result.err
+    assert f"trained weights are kept ({weights}): the same command goes on" in result.err
+    with registry(tmp_path, port):
+        result = register(finished, address, *words)
+        assert result.code == 0, result.err
+        assert f"Trial 0 is trained already: {weights}" in result.out
+        assert "Trial 0: version 1 of Digits." in result.out
+        (version,) = MlflowClient(address).search_model_versions("name='Digits'")
+        assert version.tags["trial"] == "0"
