@@ -29,7 +29,6 @@ from tests.cli.registered import (
     aliases,
     call,
     client,
-    make_studies,
     register,
     uri,
     versions,
@@ -39,14 +38,6 @@ from tests.tracking.conftest import BIN, free_port, serving
 
 # What a machine that only serves need not have.
 ELSEWHERE = {"torch", "optuna_pop", "optuna", "onnx", "sklearn", "matplotlib"}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with finished studies ``digits`` and ``streets``; only copied from."""
-    folder = tmp_path_factory.mktemp("finished")
-    make_studies(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
