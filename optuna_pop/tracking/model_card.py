@@ -69,7 +69,7 @@ def _use(facts: NetworkFacts, name: str) -> str:
         f"- `image`: {kind}.\n- `answer`: {gives}.{names}\n"
         "- Needs MLflow, NumPy and ONNX Runtime; no torch. `model.onnx` does the same wherever "
         "ONNX runs; `extra/network.onnx` is the bare network, `extra/weights.safetensors` are "
-        "torch's weights.\n"
+        "torch's weights, `extra/example.npy` is an image that it takes.\n"
     )
 
 
