@@ -13,6 +13,7 @@ from optuna_pop.cli import (
     profile_show,
     profile_verify,
     proxy,
+    report,
     search,
     train,
     worker,
@@ -39,3 +40,4 @@ app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
+app.command("report", epilog=report.EXAMPLE)(report.command)

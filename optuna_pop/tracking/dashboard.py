@@ -115,9 +115,14 @@ def write_note(study: Study, body: str) -> None:
 
 def dashboard_command(storage_url: str) -> str:
     """Return the shell command that opens a storage in the browser, without a password."""
+    return f"optuna-dashboard {shlex.quote(without_password(storage_url))}"
+
+
+def without_password(storage_url: str) -> str:
+    """Return the address of a storage as others may read it."""
     with contextlib.suppress(ArgumentError):  # a journal file, say: the dashboard takes its path
-        storage_url = make_url(storage_url).render_as_string(hide_password=True)
-    return f"optuna-dashboard {shlex.quote(storage_url)}"
+        return make_url(storage_url).render_as_string(hide_password=True)
+    return storage_url
 
 
 def _cell(words: str) -> str:
