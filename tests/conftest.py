@@ -8,6 +8,10 @@ from pathlib import Path
 import optuna
 import pytest
 
+from tests.browser import page, screenshots
+
+__all__ = ["page", "screenshots"]
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(

@@ -13,8 +13,10 @@ from optuna_pop.cli import (
     profile_show,
     profile_verify,
     proxy,
+    register,
     report,
     search,
+    sync,
     train,
     worker,
 )
@@ -40,4 +42,6 @@ app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
+app.command("sync", epilog=sync.EXAMPLE)(sync.command)
+app.command("register", epilog=register.EXAMPLE)(register.command)
 app.command("report", epilog=report.EXAMPLE)(report.command)

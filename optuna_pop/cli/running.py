@@ -76,12 +76,15 @@ def run(
     settings = identity.settings_of(study)
     trials = int(settings["trials"])
     recover(study)
-    if leads and (written := mirror.catch_up()):
+    written = mirror.catch_up() if leads else []
+    if written:
         console().print(f"Written to MLflow, which lacked them: trials {written}")
     done = completed(study)
     if done:
         console().print(f"Resuming study {study.study_name!r}: {done} of {trials} trainings done.")
     if done >= trials:
+        if written:
+            mirror.finish()
         return False
     if sampler.is_exhausted(study):
         return True
@@ -108,7 +111,7 @@ def run(
             with contextlib.suppress(StorageError):
                 mirror.finish(patient=False)
             raise
-        mirror.finish()
+        mirror.finish(files=trainings is None)  # else whoever asks for each training stores them
     return study._stop_flag and not enough.reached
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError, StudyError
 from optuna_pop.experiment import identity
+from optuna_pop.experiment.artifacts import write_files
 from optuna_pop.experiment.durable import OUTAGE_LIMIT_S
 from optuna_pop.experiment.objective import TrainingObjective
 from optuna_pop.fingerprint import fingerprint
@@ -36,21 +38,48 @@ def objective_of(
     if space is None:
         raise StudyError(f"study {study.study_name!r} does not say what it searches")
     settings = identity.settings_of(study)
-    mirror = StudyMirror(study, StudyRuns(study), outage_limit_s)
+    mirror = mirror_of(study, outage_limit_s=outage_limit_s)
     objective = TrainingObjective(
         space,
         identity.tables_of(study),
-        _data(study),
-        _recipe(study),
+        data_of(study),
+        recipe_of(study),
         settings["seed"],
-        weights=_weights(study),
+        weights=weights_of(study),
         mirror=mirror,
         checkpoints=Path(settings["checkpoints"]),
     )
     return objective, mirror
 
 
-def _data(study: Study) -> DataSet:
+def mirror_of(
+    study: Study,
+    *,
+    outage_limit_s: float = OUTAGE_LIMIT_S,
+    tracking_uri: str | None = None,
+    experiment: str = "optuna-pop",
+) -> StudyMirror:
+    """Return the MLflow runs of a study, with what it carries and has found as their artifacts.
+
+    Args:
+        study: Any.
+        outage_limit_s: How long MLflow may be away at the end, in seconds.
+        tracking_uri: As ``StudyRuns`` takes it.
+        experiment: Of MLflow.
+
+    Raises:
+        TrackingError: if MLflow cannot be reached now.
+    """
+    runs = StudyRuns(study, tracking_uri=tracking_uri, experiment=experiment)
+    return StudyMirror(study, runs, outage_limit_s, files=partial(write_files, study))
+
+
+def data_of(study: Study) -> DataSet:
+    """Return the data set that a study trains on.
+
+    Raises:
+        StudyError: if the study does not say, or this machine has it not or otherwise.
+    """
     part = identity.part_of(study, "data")
     try:
         data = make_data_set(part["name"], part.get("settings"))
@@ -69,7 +98,13 @@ def _data(study: Study) -> DataSet:
     return data
 
 
-def _weights(study: Study) -> Weights | None:
+def weights_of(study: Study) -> Weights | None:
+    """Return the weights that a study's networks begin with; None where they begin from scratch.
+
+    Raises:
+        StudyError: if the study does not say, or the file holds others.
+        StorageError: if it cannot be read.
+    """
     part = identity.part_of(study, "weights")
     if part["path"] is None:
         return None
@@ -82,7 +117,12 @@ def _weights(study: Study) -> Weights | None:
     return found
 
 
-def _recipe(study: Study) -> TrainingRecipe:
+def recipe_of(study: Study) -> TrainingRecipe:
+    """Return the recipe that a study trains by.
+
+    Raises:
+        StudyError: if the study does not say, or another optuna-pop made it.
+    """
     part = identity.part_of(study, "recipe")
     spec: dict[str, Any] = {k: v for k, v in part.items() if k not in ("fingerprint", "name")}
     try:

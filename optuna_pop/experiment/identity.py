@@ -106,7 +106,7 @@ def part_of(study: Study, name: str) -> dict[str, Any]:
     Raises:
         StudyError: if the study does not hold it.
     """
-    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
+    part = found_part(study, name)
     if part is None:
         raise StudyError(
             f"study {study.study_name!r} does not say which {name} it has: begin it with "
@@ -130,6 +130,12 @@ def parts_of(study: Study) -> dict[str, dict[str, Any]]:
         name: {key: value for key, value in part.items() if key != _CONTENT}
         for name, part in parts.items()
     }
+
+
+def found_part(study: Study, name: str) -> dict[str, Any] | None:
+    """Return one of the parts that a study was bound to; None if it does not hold it."""
+    part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)
+    return part
 
 
 def tables_of(study: Study) -> list[LatencyTable]:

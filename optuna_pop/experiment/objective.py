@@ -23,9 +23,11 @@ from optuna_pop.profiling import LatencyTable
 from optuna_pop.pruner import REASON_ATTR
 from optuna_pop.spaces.base import Space
 from optuna_pop.tracking.mirror import StudyMirror, TrialMirror
+from optuna_pop.tracking.mlflow_names import objective_keys
 from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.parallel import train_parallel
 from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.surroundings import lacks_memory
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
 from optuna_pop.trainables.weights import Weights
 
@@ -78,7 +80,7 @@ class TrainingObjective:
             raise
         except (RuntimeError, MemoryError) as error:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
-            if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            if lacks_memory(error):
                 trial.set_user_attr(REPRODUCIBLE_ATTR, True)
             raise
 
@@ -115,7 +117,9 @@ class TrainingObjective:
                     ERROR_ATTR, f"a loss of NaN at {result.diverged or 'validation'}"
                 )
             else:
-                state, metrics["accuracy"] = TrialState.COMPLETE, result.accuracy
+                state = TrialState.COMPLETE
+                values = (result.accuracy, *latencies)
+                metrics |= dict(zip(objective_keys(trial.study), values, strict=True))
         except TrialPruned:
             state = TrialState.PRUNED
             if state_file is not None:

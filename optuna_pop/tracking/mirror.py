@@ -8,54 +8,83 @@ from __future__ import annotations
 
 import logging
 import math
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 
-from optuna_pop.curves import curve_of
-from optuna_pop.errors import TrackingError
-from optuna_pop.pruner import REASON_ATTR
+from optuna_pop.errors import OptunaPopError, TrackingError
+from optuna_pop.tracking.mlflow_names import EPOCHS_ATTR, epoch_of, objective_keys
+from optuna_pop.tracking.mlflow_reconcile import Reconciled, reconcile
 from optuna_pop.tracking.mlflow_runs import StudyRuns
 from optuna_pop.tracking.mlflow_trial import TrialRun
 
-EPOCHS_ATTR = "optuna_pop:epochs"
-"""User attribute of a trial: what each epoch reached, as a list of [epoch, {name: value}]."""
 _SHARE = 20  # an outage may cost one part in so many of a training's time
 _SHORTEST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 600.0
 T = TypeVar("T")
 _logger = logging.getLogger(__name__)
 
+WriteFiles = Callable[[Path], object]
+"""Writes the files that a study's run is to keep into a folder."""
+
 
 class StudyMirror:
     """The MLflow runs of a study's trials, written when MLflow can be reached.
 
+    Threads may share it. ``runs`` are the runs it writes to.
+
     Args:
+        study: Whose trials they are.
         runs: Of the study.
         limit_s: How long ``finish`` waits for an MLflow that is away, in seconds.
+        files: Writes the files that the study's run keeps as artifacts, when it finishes.
     """
 
-    def __init__(self, study: Study, runs: StudyRuns, limit_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        study: Study,
+        runs: StudyRuns,
+        limit_s: float = 600.0,
+        *,
+        files: WriteFiles | None = None,
+    ) -> None:
         self._study = study
-        self._runs = runs
+        self.runs = runs
         self._limit_s = limit_s
-        self._open: list[TrialMirror] = []  # with something that is not written yet
+        self._files = files
+        self._open: list[_Pending] = []  # with something that is not written yet
         self._next_try = 0.0
+        self._lock = threading.RLock()
 
     def trial(self, trial: Trial) -> TrialMirror:
         """Return the mirror of a trial that begins."""
-        found = TrialMirror(self, self._runs, trial)
-        self._open.append(found)
-        self.write()
+        found = TrialMirror(self, self.runs, trial)
+        self._take(found)
         return found
+
+    def finished(self, trial: FrozenTrial) -> None:
+        """Write a trial that has finished, unless MLflow is away."""
+        self._take(_Finished(self.runs, trial))
+
+    def _take(self, pending: _Pending) -> None:
+        with self._lock:
+            self._open.append(pending)
+        self.write()
 
     def write(self) -> None:
         """Write what is not written yet, unless MLflow was away a short while ago."""
-        if time.monotonic() < self._next_try:
-            return
+        with self._lock:
+            if time.monotonic() >= self._next_try:
+                self._try()
+
+    def _try(self) -> None:
         began = time.monotonic()
         try:
             self._write()
@@ -71,16 +100,18 @@ class StudyMirror:
             self._next_try = 0.0
 
     def _write(self) -> None:
-        for trial in list(self._open):
-            trial.flush()
-            if trial.is_done:
-                self._open.remove(trial)
+        with self._lock:
+            for trial in list(self._open):
+                trial.flush()
+                if trial.is_done:
+                    self._open.remove(trial)
 
-    def finish(self, *, patient: bool = True) -> None:
+    def finish(self, *, patient: bool = True, files: bool = True) -> None:
         """Write all, and end the study's run unless other processes still work on it.
 
         Args:
             patient: Whether to wait for an MLflow that is away.
+            files: Whether to store artifacts, too; that this fails is only said.
 
         Raises:
             TrackingError: if it is still away after the limit. What is missing can be written later
@@ -90,9 +121,20 @@ class StudyMirror:
             self._patiently(self._finish, self._limit_s if patient else 0.0)
         except TrackingError as error:
             raise TrackingError(
-                f"{error}; the study holds all results: when MLflow is back, the same command "
+                f"{error}; the study holds all results: when MLflow is back, `optuna-pop sync` "
                 "writes what is missing there"
             ) from error
+        if files and patient:
+            self._store()
+
+    def sync(self) -> Reconciled:
+        """Make MLflow say what the study says, see ``reconcile``, and store files it lacks.
+
+        Raises:
+            TrackingError: if MLflow cannot be reached; calling it again goes on.
+        """
+        done = reconcile(self._study, self.runs)
+        return replace(done, files=self._store(missing=not done.changed))
 
     def catch_up(self) -> list[int]:
         """Write finished trials that MLflow lacks, or has as running, from the study.
@@ -107,23 +149,86 @@ class StudyMirror:
 
     def _finish(self) -> None:
         self._write()
-        self._runs.finish()
+        self.runs.finish()
 
     def _catch_up(self) -> list[int]:
-        missing = self._runs.unfinished()
+        missing = self.runs.unfinished()
         for trial in missing:
-            write_trial(self._runs, trial)
+            self.runs.write(trial)
         return [trial.number for trial in missing]
 
+    def _store(self, *, missing: bool = False) -> tuple[str, ...]:
+        """Store artifacts, or only where some are missing; return the names of what was stored.
+
+        Trainings are worth more: whatever goes wrong is only said.
+        """
+        if self._files is None or self.runs.find() is None:
+            return ()
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                self._files(Path(folder))
+                names = sorted(path.name for path in Path(folder).iterdir())
+                if missing and self.runs.stored() >= set(names):
+                    return ()
+                self._patiently(lambda: self.runs.store(Path(folder)), self._limit_s, self._is_away)
+                return tuple(names)
+        except (OptunaPopError, OSError) as error:
+            _logger.warning(
+                "optuna-pop: the study's files could not be stored in MLflow: %s; "
+                "`optuna-pop sync` stores them later",
+                error,
+            )
+            return ()
+
+    def _is_away(self, _: TrackingError) -> bool:
+        """Whether MLflow is away; one that answers would refuse again what it refused."""
+        try:
+            self.runs.connection.ask()
+        except TrackingError:
+            return True
+        return False
+
     @staticmethod
-    def _patiently(action: Callable[[], T], limit_s: float) -> T:
+    def _patiently(
+        action: Callable[[], T],
+        limit_s: float,
+        may_pass: Callable[[TrackingError], bool] = lambda _: True,
+    ) -> T:
         patient = Retrying(
-            retry=retry_if_exception_type(TrackingError),
+            retry=retry_if_exception(lambda e: isinstance(e, TrackingError) and may_pass(e)),
             wait=wait_random_exponential(multiplier=0.5, max=10.0),
             stop=stop_after_delay(limit_s),
             reraise=True,
         )
         return patient(action)
+
+
+class _Pending(Protocol):
+    """Something of a trial that is not written yet."""
+
+    is_done: bool
+
+    def flush(self) -> None:
+        """Write what is not written yet, else raise TrackingError."""
+
+
+class _Finished:
+    """A trial that has finished, on its way to MLflow."""
+
+    def __init__(self, runs: StudyRuns, trial: FrozenTrial) -> None:
+        self._runs = runs
+        self._trial = trial
+        self.is_done = False
+
+    def flush(self) -> None:
+        """Write it.
+
+        Raises:
+            TrackingError: if MLflow is away.
+        """
+        self._runs.connection.ask()  # sooner than MLflow's client would give up
+        self._runs.write(self._trial)
+        self.is_done = True
 
 
 class TrialMirror:
@@ -133,6 +238,7 @@ class TrialMirror:
         self._mirror = mirror
         self._runs = runs
         self._trial = trial
+        self._objectives = objective_keys(trial.study)
         self._run: TrialRun | None = None
         self._history: list[list[Any]] = []  # [epoch, metrics], also kept in the trial
         self._written = 0  # epochs of it
@@ -161,36 +267,9 @@ class TrialMirror:
         if self._run is None:
             self._run = self._runs.trial(self._trial)
         for epoch, metrics in self._history[self._written :]:
-            self._run.log_epoch(epoch, _numbers(metrics))
+            self._run.log_epoch(epoch, epoch_of(metrics, self._objectives))
             self._written += 1
         if self._end is not None and not self.is_done:
             state, metrics, reason = self._end
             self._run.finish(state, metrics, reason=reason)
             self.is_done = True
-
-
-def write_trial(runs: StudyRuns, trial: FrozenTrial) -> None:
-    """Write a finished trial to MLflow from what the study holds of it.
-
-    Raises:
-        TrackingError: if MLflow is away.
-    """
-    run = runs.trial(trial)
-    history = trial.user_attrs.get(EPOCHS_ATTR)
-    if history is None:
-        history = [[step, {"accuracy": value}] for step, value in sorted(curve_of(trial).items())]
-    for epoch, metrics in history:
-        run.log_epoch(epoch, _numbers(metrics))
-    final = {name: value for name, value in trial.user_attrs.items() if _is_metric(name, value)}
-    if trial.state == TrialState.COMPLETE:
-        final["accuracy"] = trial.values[0]
-    run.finish(trial.state, final, reason=trial.user_attrs.get(REASON_ATTR))
-
-
-def _numbers(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    return {name: math.nan if value is None else value for name, value in metrics.items()}
-
-
-def _is_metric(name: str, value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and not name.startswith("optuna_pop:")

@@ -9,8 +9,9 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import sqlalchemy
 from sqlalchemy.engine import make_url
@@ -22,7 +23,56 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+_FILE = "sqlite:///"
 _PATIENCE_S = 5.0  # for a server's first answer
+_AWAY = (
+    "check that it runs (mlflow server) and that MLFLOW_TRACKING_URI names it, or unset "
+    f"MLFLOW_TRACKING_URI to keep runs in {DEFAULT_URI}"
+)
+_REFUSED = {
+    401: "check MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or the user and password "
+    "in its address",
+    403: "ask the owner of the experiment, or an administrator of MLflow, for the permission EDIT",
+}
+"""What to do when a server answers so."""
+
+
+@dataclass(frozen=True)
+class Connection:
+    """A client of MLflow, and the experiment it writes to.
+
+    Attributes:
+        client: Of MLflow.
+        uri: Of MLflow, may hold a password.
+        experiment: Name of the experiment.
+        experiment_id: MLflow's id of it.
+    """
+
+    client: MlflowClient
+    uri: str
+    experiment: str
+    experiment_id: str
+
+    @classmethod
+    def to(cls, tracking_uri: str | None, experiment: str) -> Self:
+        """Connect; the experiment is made where there is none of that name.
+
+        Raises:
+            MissingExtraError: if MLflow is not installed.
+            TrackingError: if MLflow cannot be reached.
+            StorageError: if the experiment lies in MLflow's bin.
+        """
+        client, uri = connect(tracking_uri)
+        return cls(client, uri, experiment, experiment_id(client, experiment, uri))
+
+    def ask(self) -> None:
+        """Find out whether MLflow answers, sooner than its client would.
+
+        Raises:
+            TrackingError: if it does not.
+        """
+        with readable(self.uri):
+            _ask(self.uri)
 
 
 def connect(tracking_uri: str | None = None) -> tuple[MlflowClient, str]:
@@ -45,11 +95,10 @@ def connect(tracking_uri: str | None = None) -> tuple[MlflowClient, str]:
     # MLflow's own default may be a file store that it then refuses; ours is always a database.
     configured = mlflow.is_tracking_uri_set()  # type: ignore[no-untyped-call]
     uri = tracking_uri or (mlflow.get_tracking_uri() if configured else DEFAULT_URI)
+    if uri.startswith(_FILE):  # MLflow keeps what it opened by its address, whatever the folder
+        uri = _FILE + str(Path(uri.removeprefix(_FILE)).absolute())
     with readable(uri):
-        if uri.startswith(("http://", "https://")):
-            _ask_server(uri)
-        elif "://" in uri and not uri.startswith(("file:", "databricks", "uc:")):
-            _ask_database(uri)
+        _ask(uri)
         return mlflow.MlflowClient(tracking_uri=uri), uri
 
 
@@ -60,10 +109,7 @@ def shared_tracking_uri() -> str:
         MissingExtraError: if MLflow is not installed.
         TrackingError: if MLflow cannot be reached.
     """
-    _, uri = connect()
-    if uri.startswith("sqlite:///"):
-        return f"sqlite:///{Path(uri.removeprefix('sqlite:///')).absolute()}"
-    return uri
+    return connect()[1]
 
 
 def experiment_id(client: MlflowClient, name: str, uri: str) -> str:
@@ -102,16 +148,22 @@ def readable(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as error:
         words = (str(error).strip() or type(error).__name__).splitlines()[0]
+        status = error.get_http_status_code() if isinstance(error, MlflowException) else None
         raise TrackingError(
-            f"MLflow at {shown(uri)} cannot be used: {shown(words)}; check that it runs (mlflow "
-            "server) and that MLFLOW_TRACKING_URI names it, or unset MLFLOW_TRACKING_URI to keep "
-            f"runs in {DEFAULT_URI}"
+            f"MLflow at {shown(uri)} cannot be used: {shown(words)}; " + _REFUSED.get(status, _AWAY)
         ) from (error if shown(uri) == uri else None)  # its words would show the password
 
 
 def shown(text: str) -> str:
     """Hide the passwords of all addresses in a text."""
     return re.sub(r"(://[^:/@\s]*):[^/\s]*@", r"\1:***@", text)
+
+
+def _ask(uri: str) -> None:
+    if uri.startswith(("http://", "https://")):
+        _ask_server(uri)
+    elif "://" in uri and not uri.startswith(("file:", "databricks", "uc:")):
+        _ask_database(uri)
 
 
 def _ask_server(uri: str) -> None:

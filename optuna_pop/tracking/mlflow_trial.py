@@ -1,48 +1,33 @@
-"""The MLflow run of one trial, and the names under which a study and its runs know each other."""
+"""The MLflow run of a trial that runs."""
 
 from __future__ import annotations
 
-import re
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import Trial, TrialState
 
 from optuna_pop.errors import InputError
-from optuna_pop.spaces.base import ARCHITECTURE_ATTR
+from optuna_pop.tracking import mlflow_names as names
+from optuna_pop.tracking.mlflow_record import Point
 from optuna_pop.tracking.mlflow_server import readable
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-RUN_ATTR = "mlflow_run_id"
-"""User attribute of a study and of a trial that names its MLflow run."""
-
-STUDY_TAG, TRIAL_TAG, STATE_TAG = "optuna_pop.study", "optuna_pop.trial", "optuna_pop.state"
-ARCHITECTURE_TAG = "architecture"
-REASON_TAG = "optuna_pop.reason"
-LONGEST_TAG = 5000
-STATUS = {
-    TrialState.COMPLETE: "FINISHED",
-    TrialState.PRUNED: "KILLED",
-    TrialState.FAIL: "FAILED",
-}
-"""MLflow's name for how a trial ended."""
-
-_LARGEST_BATCH = 100
+_LARGEST_BATCH = 100  # parameters or tags
+_MOST_METRICS = 1000
 
 
 class TrialRun:
-    """The MLflow run of one trial; made by ``StudyRuns.trial``.
+    """The MLflow run of a trial that runs; made by ``StudyRuns.trial``.
 
     Attributes:
         run_id: Its id in MLflow, also in the trial's user attributes.
     """
 
-    def __init__(
-        self, client: MlflowClient, uri: str, run_id: str, trial: Trial | FrozenTrial
-    ) -> None:
+    def __init__(self, client: MlflowClient, uri: str, run_id: str, trial: Trial) -> None:
         self.run_id = run_id
         self._client = client
         self._uri = uri
@@ -52,23 +37,14 @@ class TrialRun:
 
     def log_params(self) -> None:
         """Log the trial's parameters, and its architecture in words, as far as not done yet."""
-        from mlflow.entities import Param, RunTag
-
-        values: dict[str, Any] = dict(self._trial.params)
-        words = self._trial.user_attrs.get(ARCHITECTURE_ATTR)
-        tags = []
-        if words is not None:
-            values.setdefault(ARCHITECTURE_TAG, words)
-            tags = [RunTag(ARCHITECTURE_TAG, str(words)[:LONGEST_TAG])]
-        new = {_key(name): str(v) for name, v in values.items()}
-        params = [Param(name, v) for name, v in new.items() if name not in self._logged_params]
-        if not params:
-            return
-        with readable(self._uri):
-            for start in range(0, len(params), _LARGEST_BATCH):
-                batch = params[start : start + _LARGEST_BATCH]
-                self._client.log_batch(self.run_id, params=batch, tags=tags)
-        self._logged_params |= new.keys()
+        found = names.params_of(self._trial.params, self._trial.user_attrs)
+        new = {key: text for key, text in found.items() if key not in self._logged_params}
+        words = self._trial.user_attrs.get(names.ARCHITECTURE_TAG)
+        tags = {names.ARCHITECTURE_TAG: str(words)[: names.LONGEST_TAG]} if words else {}
+        if new:
+            with readable(self._uri):
+                log(self._client, self.run_id, params=new, tags=tags)
+            self._logged_params |= new.keys()
 
     def log_epoch(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Log what an epoch reached, e.g. ``{"accuracy": 71.2, "loss": 0.94}``.
@@ -77,7 +53,8 @@ class TrialRun:
             epoch: Step of the metrics.
             metrics: By name, each in the objective's own unit.
         """
-        self._log({_key(name): (epoch, float(value)) for name, value in metrics.items()})
+        named = names.keys(metrics)
+        self._log({named[name]: (epoch, float(value)) for name, value in metrics.items()})
 
     def finish(
         self,
@@ -97,39 +74,50 @@ class TrialRun:
         Raises:
             InputError: if the state is not a finished one.
         """
-        if state not in STATUS:
+        if state not in names.STATUS:
             raise InputError(f"state must be COMPLETE, PRUNED or FAIL but got {state.name}")
         self.log_params()
         final = {}
+        named = names.keys(metrics or {})
         for name, value in (metrics or {}).items():
-            step, last = self._last.get(_key(name), (0, None))
+            step, last = self._last.get(named[name], (0, None))
             if value != last:
-                final[_key(name)] = (step, float(value))
+                final[named[name]] = (step, float(value))
         self._log(final)
+        tags = names.tags_of(self._trial.user_attrs) | {names.STATE_TAG: state.name}
+        if reason is not None:
+            tags[names.REASON_TAG] = reason[: names.LONGEST_TAG]
         with readable(self._uri):
-            self._client.set_tag(self.run_id, STATE_TAG, state.name)
-            if reason is not None:
-                self._client.set_tag(self.run_id, REASON_TAG, reason[:LONGEST_TAG])
-            self._client.set_terminated(self.run_id, STATUS[state], end_time=self._ended())
-
-    def _ended(self) -> int | None:
-        """When a trial that is written late ended, in ms since 1970; None for one that ends now."""
-        if isinstance(self._trial, Trial) or self._trial.datetime_complete is None:
-            return None
-        return int(self._trial.datetime_complete.timestamp() * 1000)
+            log(self._client, self.run_id, tags=tags)
+            self._client.set_terminated(self.run_id, names.STATUS[state])
 
     def _log(self, points: Mapping[str, tuple[int, float]]) -> None:
-        from mlflow.entities import Metric
-
-        if not points:
-            return
         now = int(time.time() * 1000)
-        metrics = [Metric(name, value, now, step) for name, (step, value) in points.items()]
         with readable(self._uri):
-            self._client.log_batch(self.run_id, metrics=metrics)
+            log(
+                self._client,
+                self.run_id,
+                points=[Point(key, value, step, now) for key, (step, value) in points.items()],
+            )
         self._last |= points
 
 
-def _key(name: str) -> str:
-    """Keep to the characters that MLflow allows in names."""
-    return re.sub(r"[^\w\-./: ]", "_", name)
+def log(
+    client: MlflowClient,
+    run_id: str,
+    *,
+    params: Mapping[str, str] | None = None,
+    tags: Mapping[str, str] | None = None,
+    points: Iterable[Point] = (),
+) -> None:
+    """Log to a run, in as many requests as MLflow wants. Keys are as it takes them."""
+    from mlflow.entities import Metric, Param, RunTag
+
+    all_params = [Param(key, value) for key, value in (params or {}).items()]
+    all_tags = [RunTag(key, value) for key, value in (tags or {}).items()]
+    metrics = [Metric(point.key, point.value, point.time, point.step) for point in points]
+    for start in range(0, max(len(all_params), len(all_tags)), _LARGEST_BATCH):
+        end = start + _LARGEST_BATCH
+        client.log_batch(run_id, params=all_params[start:end], tags=all_tags[start:end])
+    for start in range(0, len(metrics), _MOST_METRICS):
+        client.log_batch(run_id, metrics=metrics[start : start + _MOST_METRICS])

@@ -101,7 +101,7 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
             assert 0 < trial.values[0] <= 100
         numbers = [trial.number for trial in study.trials]
 
-    client = MlflowClient("sqlite:///mlflow.db")
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
     experiments = [e.experiment_id for e in client.search_experiments()]
     runs = client.search_runs(experiments)
     children = [r for r in runs if "mlflow.parentRunId" in r.data.tags]
@@ -116,8 +116,9 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
         assert {"latency_ms", "macs", "parameters"} <= child.data.metrics.keys()
 
     files = ("--csv", "b.csv", "--png", "b.png", "--certificate", "c.png")
-    code, out, _ = run("boundary", "--storage", URL, *files)
+    code, out, _ = run("boundary", "--storage", URL, *files, "--budget-ms", 1e9)
     assert code == 0
+    assert "Best within 1e+09 ms: trial" in out
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert "comparable pairs" in out
     with (folder / "b.csv").open() as file:
@@ -273,7 +274,7 @@ def test_hopeless_training_is_stopped_and_says_why(
     assert [step for step, _ in second.user_attrs[CURVE_ATTR]] == [1]
     reason = second.user_attrs[REASON_ATTR]
     assert "learning curve" in reason
-    run = MlflowClient("sqlite:///mlflow.db").get_run(second.user_attrs["mlflow_run_id"])
+    run = MlflowClient(f"sqlite:///{folder}/mlflow.db").get_run(second.user_attrs["mlflow_run_id"])
     assert run.info.status == "KILLED"
     assert run.data.tags["optuna_pop.reason"] == reason
     mirror.finish()

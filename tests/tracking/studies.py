@@ -17,14 +17,17 @@ from optuna_pop.profiling import Conditions, LatencyRecord, LatencyTable
 from optuna_pop.profiling.build import verified
 from optuna_pop.profiling.records import DeviceRecord, NetworkRecord
 from optuna_pop.spaces.presets import load_space
+from optuna_pop.tracking.dashboard import METRICS, name_metrics
 
 SPACE = OrderedSpace({"width (channels)": [8, 16, 32], "depth": [1, 2, 3]})
 
 
 def make_study(name: str = "s", storage: str | None = None) -> optuna.Study:
-    return optuna.create_study(
+    study = optuna.create_study(
         study_name=name, storage=storage, directions=["maximize", "minimize"]
     )
+    name_metrics(study, METRICS)
+    return study
 
 
 def ask(study: optuna.Study) -> Trial:

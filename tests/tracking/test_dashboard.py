@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +16,9 @@ from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import trained
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
 from optuna_pop.tracking import dashboard
+from tests.browser import console_errors
 from tests.tracking.conftest import BIN, free_port, serving
 
-CHROMIUM = "/usr/bin/chromium"
 SPACE = OrderedSpace({"width": [8, 16, 32, 64], "depth": [1, 2, 3, 4, 5]})
 SEARCHED = {"space": "20 networks: width | depth", "device": "this machine"}
 
@@ -91,35 +89,17 @@ def test_command() -> None:
     assert command("journal.log") == "optuna-dashboard journal.log"
 
 
-@pytest.fixture
-def page() -> Iterator[Any]:
-    """A page of a real Chromium."""
-    if not Path(CHROMIUM).exists():
-        words = f"{CHROMIUM} is missing; get it with: apt-get install chromium"
-        if os.environ.get("CI"):
-            pytest.fail(words)
-        pytest.skip(words)
-    from playwright.sync_api import sync_playwright
-
-    switches = "--no-sandbox --disable-gpu --disable-quic --no-first-run"
-    switches += " --disable-background-networking --disable-component-update --disable-sync"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches.split())
-        yield browser.new_page(viewport={"width": 1400, "height": 1600})
-        browser.close()
-
-
 @pytest.mark.browser
-def test_study_page_shows_metrics_note_and_pareto_front(page: Any, tmp_path: Path) -> None:
+def test_study_page_shows_metrics_note_and_pareto_front(
+    page: Any, tmp_path: Path, screenshots: Path
+) -> None:
     url = f"sqlite:///{tmp_path}/study.db"
     study = make_study(url)
     dashboard.describe_study(study, searched=SEARCHED)
     program, storage = dashboard.dashboard_command(url).split()
     port = free_port()
     address = f"http://127.0.0.1:{port}/dashboard"
-    errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
-    page.on("pageerror", lambda error: errors.append(str(error)))
+    errors = console_errors(page)
     with serving(
         [str(BIN / program), storage, "--port", str(port)], address, tmp_path / "dashboard.log"
     ):
@@ -128,7 +108,7 @@ def test_study_page_shows_metrics_note_and_pareto_front(page: Any, tmp_path: Pat
         plot = "document.querySelector('#graph-pareto-front').data"
         traces = page.evaluate(f"{plot}.map(t => Array.from(t.x, (x, i) => [x, t.y[i]]))")
         text = page.inner_text("body")
-        page.screenshot(path=tmp_path / "study.png")
+        page.screenshot(path=screenshots / "dashboard-study.png")
         page.goto(f"{address}/studies/1/note", timeout=60_000)
         page.wait_for_selector("text=How to read it.", timeout=60_000)
         note = page.inner_text("body")

@@ -14,9 +14,9 @@ from mlflow.entities import Run
 from optuna.trial import TrialState
 
 from optuna_pop.errors import TrackingError
-from optuna_pop.tracking.mirror import EPOCHS_ATTR, StudyMirror
+from optuna_pop.tracking.mirror import StudyMirror
+from optuna_pop.tracking.mlflow_names import EPOCHS_ATTR, TRIAL_TAG
 from optuna_pop.tracking.mlflow_runs import StudyRuns
-from optuna_pop.tracking.mlflow_trial import TRIAL_TAG
 from tests.tracking.conftest import BIN, free_port, serving
 from tests.tracking.studies import ask, children, make_study, parent_of
 
@@ -50,7 +50,7 @@ def test_what_could_not_be_logged_is_written_later(
     mirror.trial(lost).log_epoch(1, {"accuracy": 30.0, "loss": 3.0})
     study.tell(lost, (30.0, 0.5))
     assert [message for message in caplog.messages if "writes it later" in message]
-    with pytest.raises(TrackingError, match="the same command writes what is missing"):
+    with pytest.raises(TrackingError, match="`optuna-pop sync` writes what is missing"):
         mirror.finish()
     assert study.trials[0].user_attrs[EPOCHS_ATTR] == [
         [1, {"accuracy": 40.0, "loss": 2.0}],

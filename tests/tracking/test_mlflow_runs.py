@@ -51,7 +51,7 @@ def test_trial_is_a_child_run_with_all_it_did(
     assert child.data.params["architecture"] == words
     assert child.data.params["depth"] == str(trial.params["depth"])
     # MLflow refuses brackets in names.
-    assert child.data.params["width _channels_"] == str(trial.params["width (channels)"])
+    assert child.data.params["width_channels"] == str(trial.params["width (channels)"])
     assert child.data.metrics["latency_ms"] == 0.21
     assert child.data.metrics["accuracy"] == 58.0  # the latest, not the largest
     history = client.get_metric_history(run.run_id, "accuracy")
