@@ -21,7 +21,7 @@ URL = "sqlite:///study.db"
 
 @pytest.mark.browser
 def test_report_of_a_search(run: Run, folder: Path, page: Any, screenshots: Path) -> None:
-    search = ["search", "--space", "space.json", "--table", "latency.json", "--trials", "3"]
+    search = ["search", "--space", "space.json", "--table", "latency.json", "--trials", "2"]
     search += ["--recipe", "digits-smoke", "--set", "momentum=0.8", "--storage", URL]
     assert run(*search)[0] == 0
     code, out, _ = run("report", "--storage", URL, "--out", "report.html", "--budget-ms", "5")
@@ -32,8 +32,8 @@ def test_report_of_a_search(run: Run, folder: Path, page: Any, screenshots: Path
     page.goto(f"file://{folder / 'report.html'}")
     page.wait_for_selector("html[data-ready]", state="attached", timeout=60_000)
     facts = page.inner_text(".facts")
-    for words in ("BackboneSpace(", "made up", "onnxruntime, float32", "digits", "momentum=0.8"):
-        assert words in facts
+    for fact in ("BackboneSpace(", "made up", "onnxruntime, float32", "digits", "momentum=0.8"):
+        assert fact in facts
     for title in ("Networks on the boundary", "Widths and depths, stage by stage"):
         assert page.get_by_text(title, exact=True).count() == 1
     assert "Published by Li, Zhou, Pan and Feng" in page.inner_text("#published")

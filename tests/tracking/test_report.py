@@ -11,8 +11,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
+from optuna_pop import POPSampler
 from optuna_pop.errors import StorageError
 from optuna_pop.findings import Findings
+from optuna_pop.spaces.decoder import DecoderSpace
 from optuna_pop.tracking.dashboard import name_metrics
 from optuna_pop.tracking.interactive import FIGURES
 from optuna_pop.tracking.interactive.marks import HELD, OTHERS
@@ -191,6 +193,35 @@ def text_of(html: str) -> str:
     return re.sub(r"<[^>]*>", " ", html[: html.rindex("<script>")])
 
 
+def test_decoders_as_the_paper_lists_them() -> None:
+    space = DecoderSpace(2, widths=[4])
+    sampler: POPSampler[Any] = POPSampler(space, cost=lambda a: float(sum(a.widths)), seed=0)
+    study = optuna.create_study(directions=["maximize", "minimize"], sampler=sampler)
+
+    def objective(trial: optuna.Trial) -> tuple[float, float]:
+        widths = space.suggest(trial).widths
+        trial.set_user_attr("macs", 2.5e9)
+        return float(sum(widths)), float(sum(widths))
+
+    study.optimize(objective, n_trials=1)
+    (only,) = Findings.of(study).trained
+    found = table_of(report_html(Findings.of(study)), "Decoders on the boundary")
+    c3, c4, c5 = re.findall(r"\d+(?=,|$)", re.sub(r"C\d=", "", only.architecture))
+    cost = only.costs[0]
+    assert found["C3, C4, C5"] == f"{c3}, {c4}, {c5}"
+    assert found["FPS"] == f"{1000 / cost:.4g}"
+    assert found["MMACs"] == "2,500"
+    assert "DF1-Seg-d8" in report_html(Findings.of(study))
+
+
+def table_of(html: str, title: str) -> dict[str, str]:
+    """The first row of a table."""
+    part = html[html.index(f"<figcaption>{title}</figcaption>") :]
+    part = part[: part.index("</tr>", part.index("<tbody>"))]
+    names, cells = (re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", part) for tag in ("th", "td"))
+    return dict(zip(names, cells, strict=True))
+
+
 def test_several_costs() -> None:
     findings = Findings.of(searched(8, costs=2))
     html = report_html(findings)
@@ -212,8 +243,8 @@ def test_failed_and_pruned_trials_are_listed_and_no_more() -> None:
     words = text_of(html)
     assert "All 6 trials" in words
     assert "fail: RuntimeError: it &lt;broke&gt;" in words
-    for state in ("pruned", "running"):
-        assert f'<td class="words">{state}</td>' in html
+    for said in ("pruned", "running"):
+        assert f'<td class="words">{said}</td>' in html
     assert len(Findings.of(study).trained) == 3
 
 

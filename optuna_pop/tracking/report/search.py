@@ -16,7 +16,7 @@ from optuna_pop.tracking.points import drawable
 from optuna_pop.tracking.replay import heights
 from optuna_pop.tracking.report.tables import NOTHING, Table, count, duration, score, without_empty
 
-_QUARTERS = (0.1, 0.25, 0.5, 0.75, 1.0)
+_SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 _WORST = 10
 _SETTLED = (
     " Settled: trained, or unable by the order to beat the boundary by more than the tolerance."
@@ -92,8 +92,9 @@ def _rise(findings: Findings) -> list[Table]:
     except InputError:
         return []
     height = heights(drawn)
-    at = {max(1, round(share * len(drawn))) for share in _QUARTERS}
     proofs = dict(findings.history)
+    looked = sorted(proofs) or list(range(1, len(drawn) + 1))
+    at = {min(looked, key=lambda n: abs(n - share * len(drawn))) for share in _SHARES}
     rows = []
     for n in sorted(at):
         proof = proofs.get(n)

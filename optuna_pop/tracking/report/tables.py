@@ -10,8 +10,8 @@ from optuna.trial import FrozenTrial
 
 from optuna_pop.findings import Findings
 from optuna_pop.ledger import Trained
-from optuna_pop.spaces.backbone import BackboneArchitecture, BackboneSpace
-from optuna_pop.spaces.decoder import DecoderArchitecture, DecoderSpace
+from optuna_pop.spaces.backbone import BackboneSpace
+from optuna_pop.spaces.decoder import DecoderSpace
 
 NOTHING = "\N{EN DASH}"
 
@@ -48,8 +48,9 @@ class Networks:
         held = self.findings.boundary
         if not held:
             return []
-        found = [self._boundary(held), self._architectures(held), self._all()]
-        return [table for table in found if table is not None]
+        space = self.findings.space
+        stages = [self._stages(space, held)] if isinstance(space, BackboneSpace) else []
+        return [self._boundary(held), *stages, self._all()]
 
     def _boundary(self, held: Sequence[Trained]) -> Table:
         """The paper's tables of networks: accuracy, latency, multiply-adds."""
@@ -84,17 +85,11 @@ class Networks:
             )
         )
 
-    def _architectures(self, held: Sequence[Trained]) -> Table | None:
-        space = self.findings.space
-        return self._stages(space, held) if isinstance(space, BackboneSpace) else None
-
-    def _stages(self, space: BackboneSpace, held: Sequence[Trained]) -> Table | None:
+    def _stages(self, space: BackboneSpace, held: Sequence[Trained]) -> Table:
         """The paper's table of architectures: widths of the blocks, stage by stage."""
         rows = []
         for entry in held:
             found = space.from_params(self._trials[entry.number].params)
-            if not isinstance(found, BackboneArchitecture):
-                return None
             stages = [part.strip() for part in str(found).split("|")]
             widths = found.widths
             rows.append([str(entry.number), *stages, str(len(widths)), f"{max(widths)}"])
@@ -139,8 +134,7 @@ class Networks:
         space = self.findings.space
         if isinstance(space, DecoderSpace):
             found = space.from_params(self._trials[entry.number].params)
-            if isinstance(found, DecoderArchitecture):
-                return ", ".join(map(str, found.widths))
+            return ", ".join(map(str, found.widths))
         return entry.architecture
 
     @property
