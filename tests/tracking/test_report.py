@@ -113,7 +113,9 @@ def test_a_study_as_its_reader_sees_it(reader: Reader, screenshots: Path) -> Non
     assert corrected[:2] == ["corrected sums", "0.0%"]
     check = findings.order_check
     assert check is not None
-    assert f"{check[0].violations} of {check[0].pairs} comparable" in reader.texts("#order p")[0]
+    assert check[0].violations == 0
+    said = f"None of {check[0].pairs} comparable pairs contradicts the order."
+    assert reader.texts("#order p")[0] == said
     page.screenshot(path=screenshots / "report.png", full_page=True)
 
 
@@ -132,18 +134,29 @@ def test_the_pointer_names_the_network(reader: Reader) -> None:
     assert f"trial {fastest.number}" in words
     assert f"{fastest.accuracy:.4g}" in words
     assert f"{fastest.costs[0]:.4g}" in words
+    ink = reader.page.locator("#boundary .hoverlayer text").first
+    assert ink.evaluate("text => getComputedStyle(text).fill") == "rgb(31, 35, 40)"
 
 
 @pytest.mark.browser
-def test_on_a_phone_and_on_paper(reader: Reader, screenshots: Path) -> None:
-    findings = Findings.of(searched(), tables=[verified_table()])
-    reader.open(findings, PHONE)
-    page = reader.page
+def test_on_a_phone_and_on_paper(page: Any, tmp_path: Path, screenshots: Path) -> None:
+    phone = page.context.browser.new_context(viewport=PHONE, is_mobile=True, has_touch=True)
+    page = phone.new_page()
+    Reader(page, tmp_path).open(Findings.of(searched(), tables=[verified_table()]), PHONE)
     for plot in page.locator(".plot").all():
         box = plot.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= PHONE["width"]
     page.screenshot(path=screenshots / "report-phone.png", full_page=True)
+    shown = "() => document.getElementById('boundary')._fullLayout.yaxis.range"
+    before = page.evaluate(shown)
+    dot = page.locator("#boundary path.point").last
+    dot.scroll_into_view_if_needed()
+    for _ in range(2):  # taps name a network, and zoom or change nothing
+        dot.tap(force=True)
+    assert "trial" in page.locator("#boundary .hovertext").first.text_content(timeout=5000)
+    page.wait_for_timeout(400)  # longer than a double click takes
+    assert page.evaluate(shown) == before
     page.emulate_media(media="print")
     plots = page.locator(".plot").count()
     assert page.locator(".still:visible").count() == plots > 5
@@ -220,6 +233,19 @@ def table_of(html: str, title: str) -> dict[str, str]:
     part = part[: part.index("</tr>", part.index("<tbody>"))]
     names, cells = (re.findall(rf"<{tag}[^>]*>(.*?)</{tag}>", part) for tag in ("th", "td"))
     return dict(zip(names, cells, strict=True))
+
+
+def test_contradictions_of_the_order_are_named() -> None:
+    harmful = searched(9, accuracy=lambda a: a["width (channels)"] - 5 * (a["depth"] == 3))
+    findings = Findings.of(harmful)
+    assert findings.order_check is not None
+    check, _ = findings.order_check
+    html = report_html(findings)
+    assert f"{check.violations} of {check.pairs} comparable pairs contradict the order" in html
+    worst = table_of(html, "Pairs that contradict the order most")
+    assert check.worst is not None
+    smaller, larger = (findings.trained[row] for row in check.worst)
+    assert worst["by"] == f"{smaller.accuracy - larger.accuracy:.3g}" == f"{check.largest:.3g}"
 
 
 def test_several_costs() -> None:

@@ -127,6 +127,8 @@ def order_words(findings: Findings) -> str | None:
     check, held_out = findings.order_check
     if not check.pairs:
         return "No two trained networks are comparable yet."
+    if not check.violations:
+        return f"None of {check.pairs:,} comparable pairs contradicts the order."
     return (
         f"{check.violations:,} of {check.pairs:,} comparable pairs contradict the order, at most "
         f"by {check.largest:.2f}; {check.beyond_noise:,} by more than the noise of {held_out:,} "

@@ -6,7 +6,8 @@
     displayModeBar: touch ? false : "hover",
     responsive: true,
     displaylogo: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+    modeBarButtons: [["toImage", "zoom2d", "pan2d", "resetScale2d"]],
+    doubleClick: touch ? false : "reset",
   };
 
   // On paper a picture of fixed proportions stands for each figure.
