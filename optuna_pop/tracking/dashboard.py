@@ -130,6 +130,11 @@ def add_trial_note(study: Study, trial: Trial | FrozenTrial, body: str) -> None:
 
 def dashboard_command(storage_url: str) -> str:
     """Return the shell command that opens a storage in the browser, without a password."""
+    return f"optuna-pop dashboard --storage {shlex.quote(without_password(storage_url))}"
+
+
+def without_password(storage_url: str) -> str:
+    """Return the address of a storage as others may read it."""
     with contextlib.suppress(ArgumentError):  # which is not for the command to say
-        storage_url = make_url(storage_url).render_as_string(hide_password=True)
-    return f"optuna-pop dashboard --storage {shlex.quote(storage_url)}"
+        return make_url(storage_url).render_as_string(hide_password=True)
+    return storage_url
