@@ -191,7 +191,8 @@ class Reference:
         self._format = torch.channels_last if channels_last else torch.contiguous_format
         self._device = device
         self._half = case.precision == "bf16"
-        model = module_of(case.network, shape).to(device, memory_format=self._format)
+        model: Any = module_of(case.network, shape).to(device)
+        model = model.to(memory_format=self._format)
         self._optimizer = torch.optim.SGD(
             model.parameters(), lr=0.001, momentum=0.9, weight_decay=1e-4
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -68,7 +69,9 @@ def test_a_resumed_training_reads_its_state_once(
         train(BLOCKS, STREETS, RECIPE, seed=0, checkpoint=path, on_epoch=stop)
     restore = CheckpointFile.restore
 
-    def counted(self: CheckpointFile, parts: dict, generator: torch.Generator) -> list[list[float]]:
+    def counted(
+        self: CheckpointFile, parts: dict[str, Any], generator: torch.Generator
+    ) -> list[list[float]]:
         reads.append(set(parts))
         return restore(self, parts, generator)
 
@@ -93,7 +96,12 @@ def test_a_compiled_training_learns_what_a_plain_one_does(
     how = replace(STRIPES_RECIPE, epochs=1)
     seen: list[str] = []
     real = torch.compile
-    monkeypatch.setattr(torch, "compile", lambda m: (seen.append(type(m).__name__), real(m))[1])
+
+    def listening(module: torch.nn.Module) -> Any:
+        seen.append(type(module).__name__)
+        return real(module)
+
+    monkeypatch.setattr(torch, "compile", listening)
     compiled = train(blocks, Stripes(), replace(how, compile=True), seed=0)
     plain = train(blocks, Stripes(), how, seed=0)
     assert seen == ["Network"]
