@@ -43,9 +43,9 @@ def assert_boundary(found: list[tuple[float, float]], least: int = 3) -> None:
     assert accuracies[-1] > accuracies[0] + 1.0
 
 
-def assert_drawn(path: Path) -> None:
+def assert_drawn(path: Path, least: int = 400) -> None:
     pixels = imread(path)[..., :3]
-    assert min(pixels.shape[:2]) >= 400
+    assert min(pixels.shape[:2]) >= least
     assert (pixels != pixels[0, 0]).any(axis=2).mean() > 0.02, "more than an empty page"
 
 
@@ -76,6 +76,19 @@ def test_random_forest_beside_tpe(tmp_path: Path) -> None:
     ours, peers = (sum(map(float, column)) / 3 for column in zip(*seeds, strict=True))
     assert ours > peers - 1.0
     assert_drawn(tmp_path / "random_forest.png")
+
+
+def test_from_backbone_to_registry(tmp_path: Path) -> None:
+    small = ("--backbones", "3", "--decoders", "3", "--epochs", "2", "--seconds", "1")
+    # Other tests share the cores, so a latency may be more than its table says.
+    shown = run("backbone_to_registry.py", tmp_path, *small, "--force")
+    commands = re.findall(r"^\$ optuna-pop (\w+)", shown, flags=re.MULTILINE)
+    assert commands == ["profile", "search", "profile", "search", "register"]
+    assert "version 1 of Streets" in shown
+    found = re.search(r"names ([\d.]+) % of the pixels", shown)
+    assert found, shown
+    assert float(found[1]) > 40.0, "road, sky and houses at least; one class alone has 30"
+    assert_drawn(tmp_path / "backbone_to_registry" / "scene.png", least=200)
 
 
 def test_two_devices(tmp_path: Path) -> None:
