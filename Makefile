@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 DEMO := runs/demo
 # A folder with real tables of trained architectures; tests that need one skip without it.
 TABLES ?=
-SOURCES := optuna_pop profiling trainables tests benchmarks examples
+SOURCES := optuna_pop profiling trainables tests benchmarks examples hub
 POP := $(CURDIR)/$(BIN)/optuna-pop
 STREETS := --data-set height=64 --data-set width=128 --data-set train_images=128 --recipe streets-demo --set epochs=2
 STUDY := --storage sqlite:///study.db --study demo

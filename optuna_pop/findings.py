@@ -30,6 +30,8 @@ from optuna_pop.spaces.base import Space
 if TYPE_CHECKING:
     from optuna_pop.profiling import LatencyTable
 
+_MOST_STEPS = 60  # at which the history of a search is looked at
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -131,6 +133,19 @@ class Findings:
     def certificate(self) -> Certificate | None:
         """What the order guarantees; None where the study does not hold its space and costs."""
         return None if self.sampler is None else self.sampler.certificate(self.study)
+
+    @cached_property
+    def history(self) -> tuple[tuple[int, Certificate], ...]:
+        """What the order guaranteed after so many trainings, at no more than some 60 of them.
+
+        Empty where there is no certificate; without the single architectures unseen.
+        """
+        if self.sampler is None or not self.trained:
+            return ()
+        count = len(self.trained)
+        steps = np.linspace(1, count, min(count, _MOST_STEPS)).round().astype(int)
+        after = np.unique(steps).tolist()
+        return tuple(zip(after, self.sampler.certificates(self.study, after), strict=True))
 
     @property
     def space(self) -> Space[Any] | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, Literal, TypeVar, cast
 
 import numpy as np
@@ -327,6 +327,35 @@ class POPSampler(BaseSampler, Generic[A]):
             search, _ = self._read(study)
             return certify(search)
 
+    def certificates(self, study: Study, after: Sequence[int]) -> list[Certificate]:
+        """What the order guaranteed of a study earlier: how a search went.
+
+        Args:
+            study: With at least as many completed trials.
+            after: Numbers of completed trials, ascending.
+
+        Returns:
+            The certificate after each, without the single architectures unseen. Trials that ended
+            otherwise count from when they ended.
+        """
+        check_directions(study, self._scope.costs)
+        ended = [trial for trial in all_trials(study) if trial.state.is_finished()]
+        ended.sort(key=lambda trial: (str(trial.datetime_complete), trial.number))
+        complete = [i for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
+        view, found = self._fresh_view(study), []
+        for count in after:
+            view.refresh(ended[: complete[count - 1] + 1 if count else 0], but=-1)
+            proof = certify(view.search)
+            none = np.zeros(len(proof.unseen_pruned), dtype=np.bool_)
+            found.append(
+                replace(
+                    proof,
+                    unseen_costs=proof.unseen_costs[none],
+                    unseen_pruned=proof.unseen_pruned[none],
+                )
+            )
+        return found
+
     def _read(self, study: Study) -> tuple[PartialOrderSearch, set[int]]:
         """Bring the search up to date with a study; returns it and the rows that are taken."""
         check_directions(study, self._scope.costs)
@@ -372,14 +401,18 @@ class POPSampler(BaseSampler, Generic[A]):
         return not view.search.exhausted(taken)
 
     def _view_of(self, study: Study) -> StudyView[A]:
-        key = (study._storage, study._study_id)
-        if self._view is None or self._view.key != key:
-            seen = None if self._scope.costs else len(study.directions) - 1
-            search = PartialOrderSearch(self.region, self.tolerance, seen)
-            ledger = Ledger(self.space, self._max_failures)
-            chooser = ByGain() if self.selection == "gain" else uniform
-            self._view = StudyView(key, self.space, self._scope, search, ledger, chooser)
+        if self._view is None or self._view.key != (study._storage, study._study_id):
+            self._view = self._fresh_view(study)
         return self._view
+
+    def _fresh_view(self, study: Study) -> StudyView[A]:
+        """Nothing of the study is read yet."""
+        seen = None if self._scope.costs else len(study.directions) - 1
+        search = PartialOrderSearch(self.region, self.tolerance, seen)
+        ledger = Ledger(self.space, self._max_failures)
+        chooser = ByGain() if self.selection == "gain" else uniform
+        key = (study._storage, study._study_id)
+        return StudyView(key, self.space, self._scope, search, ledger, chooser)
 
     def __getstate__(self) -> dict[str, Any]:
         # Locks and views of a study stay in their process; the study holds all that matters.

@@ -30,6 +30,7 @@ from optuna_pop.profiling.records import (
     Statistic,
     Verification,
 )
+from optuna_pop.profiling.verify import MIN_NETWORKS, left_out_estimates
 from optuna_pop.spaces.base import Space
 from optuna_pop.spaces.blocks import BlockConfig
 
@@ -135,6 +136,21 @@ class LatencyTable(Part):
     def of(self, record: LatencyRecord) -> float:
         """Return which of a record's numbers is the latency here, in milliseconds."""
         return float(getattr(record, self.statistic))
+
+    def checked_estimates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Compare the whole networks that were measured with what the blocks say of them.
+
+        Returns:
+            Milliseconds estimated and measured, both of shape (m,). Where the table corrects sums,
+            each network is left out of the fit that estimates it, as in ``verification``.
+        """
+        known = {key: self.of(record) for key, record in self.blocks.items()}
+        sums = np.array([sum(known[key] for key in net.blocks) for net in self.networks])
+        measured = np.array([self.of(net.record) for net in self.networks])
+        if self.correction is None or len(measured) < MIN_NETWORKS:
+            return sums, measured
+        counts = np.array([len(net.blocks) for net in self.networks], dtype=np.float64)
+        return left_out_estimates(sums, counts, measured, min(known.values())), measured
 
     def require(self, blocks: Iterable[BlockConfig]) -> None:
         """Do nothing if the table has all these blocks.

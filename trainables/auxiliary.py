@@ -51,10 +51,5 @@ class WithAuxiliary(nn.Module):
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (n, c, h, w) to the scores of the network and of the auxiliary head."""
-        held: list[Tensor] = []
-        hook = self.network[self._tap].register_forward_hook(lambda _, __, out: held.append(out))
-        try:
-            scores = self.network(x)
-        finally:
-            hook.remove()
-        return scores, self.head(held[0])
+        scores, held = self.network.forward_with(x, self._tap)
+        return scores, self.head(held)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import io
 import warnings
@@ -76,7 +77,8 @@ class CheckpointFile:
 
         Returns:
             The numbers of each epoch behind; none where there is no state, or
-            one that is damaged or of another training, of which a warning says so.
+            one that is damaged or of another training, of which a warning says so. The latter is
+            somebody's work: it is put aside and not written over.
         """
         if not self.path.exists():
             return []
@@ -84,7 +86,7 @@ class CheckpointFile:
         try:
             state: dict[str, Any] = torch.load(self.path, weights_only=True, map_location="cpu")
             if state["identity"] != self._identity:
-                raise ValueError("it is of another architecture, recipe, data set or seed")
+                raise ValueError(self._put_aside())
             for name, part in parts.items():
                 part.load_state_dict(state["parts"][name])
             generator.set_state(state["generator"])
@@ -98,6 +100,12 @@ class CheckpointFile:
             return []
         curve: list[list[float]] = state["curve"]
         return curve
+
+    def _put_aside(self) -> str:
+        kept = self.path.with_name(f"{self.path.name}.other")
+        with contextlib.suppress(FileNotFoundError):  # another process of the team did it
+            self.path.replace(kept)
+        return f"it is of another architecture, recipe, data set or seed, and is now {kept}"
 
     def remove(self) -> None:
         """Delete the state, if there is one."""

@@ -68,17 +68,37 @@ def to_onnx(network: nn.Module, input_shapes: Sequence[tuple[int, ...]] | None =
         InputError: if ``input_shapes`` is missing.
         MissingExtraError: if onnx is not installed.
     """
-    with needs_extra("profiling"):
-        import onnx  # noqa: F401 - torch's exporter needs it and would not say how to get it
     if input_shapes is None:
         if not isinstance(network, Network):
             raise InputError(f"to_onnx needs input_shapes for a {type(network).__name__}")
         input_shapes = (network.configs[0].input_shape,)
-    was_training = network.training
-    network.eval()
     device = next((p.device for p in network.parameters()), torch.device("cpu"))
     examples = tuple(torch.zeros(1, *shape, device=device) for shape in input_shapes)
     names = [INPUT_NAME, *(f"{INPUT_NAME}_{i}" for i in range(2, len(examples) + 1))]
+    return export_module(network, examples, names, [OUTPUT_NAME])
+
+
+def export_module(
+    module: nn.Module,
+    examples: tuple[torch.Tensor, ...],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+) -> bytes:
+    """Return any module as an ONNX model with the shapes of examples.
+
+    Args:
+        module: In any mode; its mode and weights are left as they are.
+        examples: Of each input.
+        inputs: Their names.
+        outputs: Names of what it gives.
+
+    Raises:
+        MissingExtraError: if onnx is not installed.
+    """
+    with needs_extra("profiling"):
+        import onnx  # noqa: F401 - torch's exporter needs it and would not say how to get it
+    was_training = module.training
+    module.eval()
     try:
         with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
             # The TorchScript exporter is deprecated but takes a tenth of the new one's time,
@@ -87,18 +107,18 @@ def to_onnx(network: nn.Module, input_shapes: Sequence[tuple[int, ...]] | None =
                 warnings.filterwarnings("ignore", message, DeprecationWarning)
             file = Path(folder, "network.onnx")
             torch.onnx.export(
-                network,
+                module,
                 examples,
                 file,
-                input_names=names,
-                output_names=[OUTPUT_NAME],
+                input_names=list(inputs),
+                output_names=list(outputs),
                 opset_version=_OPSET,
                 do_constant_folding=True,
                 dynamo=False,
             )
             return file.read_bytes()
     finally:
-        network.train(was_training)
+        module.train(was_training)
 
 
 def check_parity(network: nn.Module, model: bytes, tolerance: float = 1e-3) -> float:

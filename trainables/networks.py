@@ -55,6 +55,15 @@ class Network(nn.Sequential):
         """Blocks of stages 1 to 5, before the head or the decoder."""
         return tuple(self)[: len(backbone_of(self.configs))]
 
+    def forward_with(self, x: Tensor, place: int) -> tuple[Tensor, Tensor]:
+        """Map as ``forward`` does, and give the output of a block of the backbone, too."""
+        kept = x
+        for number, block in enumerate(self):
+            x = block(x)
+            if number == place:
+                kept = x
+        return x, kept
+
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Say what a decoder can take from the backbone.
 
@@ -106,14 +115,27 @@ class SegmentationNetwork(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, c, h, w) to scores (n, classes, h, w), or at 1/8 without up-sampling."""
-        blocks, kept = list(self), {}
-        for place in range(self._features):
-            x = blocks[place](x)
-            if place in self._taps:
+        return self._decode(self._backbone(x, self._taps))
+
+    def forward_with(self, x: Tensor, place: int) -> tuple[Tensor, Tensor]:
+        """Map as ``forward`` does, and give the output of a block of the backbone, too."""
+        kept = self._backbone(x, (*self._taps, place))
+        return self._decode(kept), kept[place]
+
+    def _backbone(self, x: Tensor, wanted: tuple[int, ...]) -> dict[int, Tensor]:
+        """Outputs of the wanted blocks of the backbone, and of its last, by place."""
+        kept = {}
+        for place, block in enumerate(list(self)[: self._features]):
+            x = block(x)
+            if place in wanted:
                 kept[place] = x
-        pyramid, c3, c4, c5, fuse4, fuse3, *ends = blocks[self._features :]
+        return {**kept, self._features - 1: x}
+
+    def _decode(self, kept: dict[int, Tensor]) -> Tensor:
+        pyramid, c3, c4, c5, fuse4, fuse3, *ends = list(self)[self._features :]
         high, middle = (kept[place] for place in self._taps)
-        out: Tensor = fuse3(fuse4(c5(pyramid(x)), c4(middle)), c3(high))
+        low = pyramid(kept[self._features - 1])
+        out: Tensor = fuse3(fuse4(c5(low), c4(middle)), c3(high))
         for end in ends:
             out = end(out)
         return out

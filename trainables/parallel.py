@@ -12,7 +12,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from optuna_pop.errors import InputError, StorageError, needs_extra
+from optuna_pop.errors import (
+    DataError,
+    InputError,
+    OptunaPopError,
+    OutOfMemoryError,
+    StorageError,
+    needs_extra,
+)
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.spaces.df import backbone_of
 from optuna_pop.trainables.data.base import DataSet
@@ -40,6 +47,11 @@ with needs_extra("train"):
     )
 
 _LOOK_S = 0.05  # between looks at whether all processes live
+_OURS: dict[str, type[OptunaPopError]] = {
+    f"{kind.__module__}.{kind.__qualname__}": kind
+    for kind in (DataError, InputError, OutOfMemoryError)
+}
+"""What a process may raise of ours, by the name in its traceback."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +106,9 @@ def train_parallel(
 
     Raises:
         ArchitectureError: if the blocks do not chain.
-        DataError: if the blocks do not fit the data.
+        DataError: as ``train`` does, also from a process.
         InputError: if the batch does not divide, or there are fewer GPUs than processes.
+        OutOfMemoryError: if a process lacks memory.
         RuntimeError: if a process fails or is killed; it names the rank and what happened.
         StorageError: if the checkpoint cannot be written.
     """
@@ -171,7 +184,11 @@ def _check(team: ProcessContext) -> None:
         ended = team.join(timeout=0)
     except ProcessRaisedException as error:
         words = str(error).strip().splitlines()[-1]
-        raise RuntimeError(f"training process {error.error_index} of {size}: {words}") from error
+        kind, _, said = words.partition(": ")
+        where = f"training process {error.error_index} of {size}"
+        if kind in _OURS:
+            raise _OURS[kind](f"{where}: {said}") from error
+        raise RuntimeError(f"{where}: {words}") from error
     except ProcessExitedException as error:
         raise RuntimeError(
             f"training process {error.error_index} of {size} ended with status {error.exit_code}"

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from optuna_pop.errors import InputError, UnknownNameError
+from optuna_pop.trainables.settings import with_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,21 +115,10 @@ class TrainingRecipe:
         """Return the recipe with other values, also such in words.
 
         Raises:
-            InputError: if a name is unknown or a value cannot be used.
+            UnknownNameError: if a name is unknown.
+            InputError: if a value cannot be used.
         """
-        from pydantic import TypeAdapter, ValidationError
-
-        for name in values:
-            if name not in self.spec():
-                raise UnknownNameError("value of a recipe", name, list(self.spec()))
-        try:
-            return TypeAdapter(TrainingRecipe).validate_python({**self.spec(), **values})
-        except ValidationError as error:
-            first = error.errors()[0]
-            if first["type"] == "value_error":  # one of our own
-                raise InputError(first["msg"].removeprefix("Value error, ")) from error
-            where = ".".join(map(str, first["loc"]))
-            raise InputError(f"recipe: {where}: {first['msg']} (got {first['input']!r})") from error
+        return with_settings(TrainingRecipe, {**self.spec(), **values}, "the recipe")
 
 
 RECIPES: dict[str, TrainingRecipe] = {

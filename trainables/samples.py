@@ -8,16 +8,13 @@ from typing import TYPE_CHECKING
 
 from optuna_pop.errors import DataError, needs_extra
 from optuna_pop.trainables.data.augment import Augmentation
-from optuna_pop.trainables.data.base import Samples
+from optuna_pop.trainables.data.base import Samples, Statistics
 
 with needs_extra("train"):
     import torch
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-Statistics = tuple[Sequence[float], Sequence[float]]
-"""Mean and standard deviation of each channel, of values from 0 to 1."""
 
 
 class TensorSamples(Samples):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Final
 
 from optuna_pop.errors import needs_extra
@@ -116,12 +116,7 @@ class Segmentation(Learning):
     def predict(self, scores: Tensor, labels: Tensor) -> Tensor:
         """Return the class of each pixel (n, h, w)."""
         found = scores.argmax(dim=1)
-        if found.shape != labels.shape:
-            size = labels.shape[1:]
-            found = functional.interpolate(found[:, None].float(), size, mode="nearest")[
-                :, 0
-            ].long()
-        return found
+        return found if found.shape == labels.shape else enlarged(found, labels.shape[1:])
 
     def metric(self, classes: int) -> Any:
         """Return the mean intersection over union."""
@@ -129,6 +124,12 @@ class Segmentation(Learning):
         with needs_extra("train"):
             from torchmetrics.classification import MulticlassJaccardIndex
         return MulticlassJaccardIndex(classes, ignore_index=VOID, **_OPTIONS)
+
+
+def enlarged(labels: Tensor, size: Sequence[int]) -> Tensor:
+    """Up-sample labels (n, h, w) to another height and width by nearest neighbour."""
+    found = functional.interpolate(labels[:, None].float(), tuple(size), mode="nearest")
+    return found[:, 0].long()
 
 
 TASKS: Final[dict[str, Learning]] = {

@@ -38,26 +38,26 @@ class Team:
     def __init__(self, rank: int = 0, size: int = 1) -> None:
         self.size, self._rank = size, rank
         self.leads = rank == 0
-        self._accelerator = self._begin("float32")
+        self.begin("float32")
         self.device: torch.device = self._accelerator.device
 
-    def _begin(self, precision: str) -> Accelerator:
+    def begin(self, precision: str) -> None:
+        """Set the number type of what joins next.
+
+        Raises:
+            InputError: if the device does not know the precision.
+        """
         # It is a singleton, and trainings of one process may differ in their precision.
         AcceleratorState._reset_state()
         try:
-            return Accelerator(mixed_precision=_MIXED[precision])
+            self._accelerator = Accelerator(mixed_precision=_MIXED[precision])
         except ValueError as error:
             raise InputError(
                 f"precision {precision} cannot be trained in on this device: {error}"
             ) from error
 
-    def join(self, network: nn.Module, precision: str) -> nn.Module:
-        """Return what to train in place of a network, whose gradients are then the team's.
-
-        Raises:
-            InputError: if the device does not know the precision.
-        """
-        self._accelerator = self._begin(precision)
+    def join(self, network: nn.Module) -> nn.Module:
+        """Return what to train in place of a network, whose gradients are then the team's."""
         # Of kernels of a single channel, for which channels last and first are the same.
         warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides")
         joined: nn.Module = self._accelerator.prepare_model(network)

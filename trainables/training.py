@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias, cast
 
-from optuna_pop.errors import DataError, InputError, OutOfMemoryError, needs_extra
+from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.spaces.df import at_input, backbone_of
+from optuna_pop.trainables import surroundings
 from optuna_pop.trainables.auxiliary import WithAuxiliary
 from optuna_pop.trainables.checkpoint import CheckpointFile, Stateful
 from optuna_pop.trainables.data.base import DataSet, Split, check_split
@@ -136,10 +136,15 @@ def train(
         raise InputError(f"threads must be at least 1 but got {threads}")
     check_chain(backbone_of(blocks) if blocks else blocks)
     check_fit(blocks, data)
-    with _threads(threads), _reproducible(recipe):
-        team = team or Team()
+    team = team or Team()
+    at_a_time = recipe.micro_batch or recipe.batch_size // team.size
+    with (
+        surroundings.threads(threads),
+        surroundings.reproducible(wanted=recipe.deterministic),
+        surroundings.memory_for(at_a_time),
+    ):
         split = data.load()
-        check_split(split, data.name)
+        check_split(split, data)
         if len(split.train) < recipe.batch_size:
             raise InputError(
                 f"batch_size {recipe.batch_size} is larger than the {len(split.train)} training "
@@ -151,16 +156,7 @@ def train(
             identity = _identity(blocks, data, recipe, seed, team, weights)
             saved = CheckpointFile(checkpoint, identity)
         training = _Training(blocks, data, split, recipe, seed, team, weights)
-        try:
-            curve = tuple(training.epochs(progress, on_epoch, saved))
-        except RuntimeError as error:
-            if "out of memory" in str(error).lower():
-                raise OutOfMemoryError(
-                    f"out of memory: lower the recipe's micro_batch (now "
-                    f"{recipe.micro_batch or recipe.batch_size // team.size}), which leaves the "
-                    f"batch as it is, or the size of images ({error})"
-                ) from error
-            raise
+        curve = tuple(training.epochs(progress, on_epoch, saved))
         if saved is not None and team.leads:
             saved.remove()
     size = network_size(blocks)
@@ -245,9 +241,15 @@ class _Training:
         kept = self._kept()
         if tuple(kept.configs) == tuple(self._blocks):
             return kept
-        whole = build_network(self._blocks).to(self._team.device)
-        whole.load_state_dict(kept.state_dict())
-        return whole
+        self._for_whole_images.load_state_dict(kept.state_dict())
+        return self._for_whole_images
+
+    @cached_property
+    def _for_whole_images(self) -> Network:
+        """The network at the size of whole images where crops are trained on, made once."""
+        whole = build_network(self._blocks)
+        _to_channels_last(whole)
+        return whole.to(self._team.device)
 
     def _parts(self) -> dict[str, Stateful]:
         parts: dict[str, Any] = {"network": self._whole, "optimizer": self._optimizer}
@@ -262,6 +264,7 @@ class _Training:
     ) -> Iterator[EpochMetrics]:
         """Train and validate epoch after epoch, up to the last or to divergence."""
         recipe, team = self._recipe, self._team
+        team.begin(recipe.precision)
         behind = saved.restore(self._parts(), self._generator) if saved is not None else []
         curve = [EpochMetrics(*numbers) for numbers in behind]
         for epoch, metrics in enumerate(curve, start=1):
@@ -270,9 +273,7 @@ class _Training:
             yield metrics
         # After the state was restored, so that all begin alike.
         compiled: Any = torch.compile(self._whole) if recipe.compile else self._whole
-        joined = team.join(compiled, recipe.precision)
-        if saved is not None and behind and "scaler" in self._parts():
-            saved.restore(self._parts(), self._generator)
+        joined = team.join(compiled)
         optimizer = team.prepare(self._optimizer)
         try:
             for epoch in range(len(curve) + 1, recipe.epochs + 1):
@@ -322,7 +323,9 @@ class _Training:
         accuracy = 0.0
         if self._team.leads:
             data = self._data
-            held_out = all_of(self._split.held_out, data.input_shape, data.workers)
+            held_out = all_of(
+                self._split.held_out, data.input_shape, data.workers, classes=data.classes
+            )
             accuracy = self._task.measure(self._at_full_size(), held_out, data.classes)
         return self._team.from_leader(accuracy)
 
@@ -344,6 +347,7 @@ class _Training:
             [wanted for step in parts for wanted in step],
             workers=self._data.workers,
             pinned=device.type == "cuda",
+            classes=self._data.classes,
         )
         for position, step in enumerate(parts):
             for group in self._optimizer.param_groups:
@@ -421,34 +425,6 @@ def _to_channels_last(network: nn.Module) -> None:
         if isinstance(module, nn.Conv2d):
             kernel = module.weight
             kernel.data = kernel.data.contiguous(memory_format=torch.channels_last)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    """Let torch use this many CPU threads inside the block."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextmanager
-def _reproducible(recipe: TrainingRecipe) -> Iterator[None]:
-    """Let GPUs use only what gives the same result again, if the recipe wants it."""
-    if not recipe.deterministic or not torch.cuda.is_available():
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(mode=True, warn_only=True)
-    torch.backends.cudnn.benchmark = False
-    try:
-        yield
-    finally:
-        torch.use_deterministic_algorithms(before[0])
-        torch.backends.cudnn.benchmark = before[1]
 
 
 def check_fit(blocks: Sequence[BlockConfig], data: DataSet) -> None:

@@ -13,6 +13,7 @@ from optuna_pop.errors import InputError, StorageError, needs_extra
 from optuna_pop.files import write_whole
 from optuna_pop.spaces.blocks import BlockConfig
 from optuna_pop.spaces.df import at_input, backbone_of
+from optuna_pop.trainables.data.base import Statistics
 from optuna_pop.trainables.networks import Network, build_network
 
 with needs_extra("train"):
@@ -39,6 +40,20 @@ class Weights:
     tensors: Mapping[str, Tensor]
     about: Mapping[str, Any]
     digest: str
+
+    @property
+    def statistics(self) -> Statistics | None:
+        """By which images are normalised; None where the file does not say."""
+        found = self.about.get("statistics")
+        return None if found is None else (tuple(found[0]), tuple(found[1]))
+
+    def tensors_digest(self) -> str:
+        """Return 16 hexadecimal digits of the numbers alone, whatever the file says of them."""
+        content = hashlib.sha256()
+        for name, tensor in sorted(self.tensors.items()):
+            content.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+            content.update(tensor.contiguous().numpy().tobytes())
+        return content.hexdigest()[:16]
 
     def network(self, input_shape: tuple[int, int, int] | None = None) -> Network:
         """Build the network with these weights, in evaluation mode.

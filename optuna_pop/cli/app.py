@@ -13,6 +13,7 @@ from optuna_pop.cli import (
     profile_show,
     profile_verify,
     proxy,
+    register,
     search,
     sync,
     train,
@@ -41,3 +42,4 @@ app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
 app.command("sync", epilog=sync.EXAMPLE)(sync.command)
+app.command("register", epilog=register.EXAMPLE)(register.command)

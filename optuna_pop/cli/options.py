@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,7 +16,25 @@ from optuna_pop.trainables.data import DataSet, make_data_set
 from optuna_pop.trainables.data.source import ROOT_VARIABLE
 
 SpaceOption = Annotated[
-    str, typer.Option("--space", help="Preset (`df`, `demo`) or a JSON file that describes one.")
+    str | None,
+    typer.Option(
+        "--space",
+        help="Preset (`df`, `demo`) or a JSON file that describes one. Left out, with --data the "
+        "space of a search on that, else `df`.",
+    ),
+]
+MeasuredDataOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Data set of the search that the table is for: its image size and classes count.",
+    ),
+]
+BackboneOption = Annotated[
+    str | None,
+    typer.Option(
+        "--backbone", help="Of decoders: df1, df2, df2a, or weights of `optuna-pop train`."
+    ),
 ]
 StorageOption = Annotated[
     str,
@@ -79,9 +98,21 @@ SettingOption = Annotated[
 
 def data_set_of(name: str, settings: dict[str, Any], root: Path | None) -> DataSet:
     """Return the data set that a command names; its root counts for this command's workers, too."""
+    use_data_root(root)
+    return make_data_set(name, settings)
+
+
+def use_data_root(root: Path | None) -> None:
+    """Let data sets lie in a folder, for this command and its workers; None leaves it as it is."""
     if root is not None:
         os.environ[ROOT_VARIABLE] = str(root.absolute())
-    return make_data_set(name, settings)
+
+
+def named_recipe(name: str, changes: Mapping[str, Any]) -> str:
+    """Return what a recipe is called in words, with what was changed of it."""
+    if not changes:
+        return name
+    return f"{name} ({', '.join(f'{key}={value}' for key, value in changes.items())})"
 
 
 def pairs(texts: list[str] | None, option: str) -> dict[str, Any]:

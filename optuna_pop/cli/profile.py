@@ -8,7 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from optuna_pop.cli.options import DEFAULT_ENGINE, SeedOption, SpaceOption, console
+from optuna_pop.cli.networks import measured_space
+from optuna_pop.cli.options import (
+    DEFAULT_ENGINE,
+    BackboneOption,
+    DataRootOption,
+    DataSettingOption,
+    MeasuredDataOption,
+    SeedOption,
+    SpaceOption,
+    console,
+)
 from optuna_pop.errors import InputError, TableError
 from optuna_pop.experiment.storage import require_space
 from optuna_pop.profiling import LatencyTable, build_table
@@ -17,7 +27,6 @@ from optuna_pop.profiling.engines import EngineOptions
 from optuna_pop.profiling.records import Errors
 from optuna_pop.profiling.session import Plan
 from optuna_pop.spaces.base import Space
-from optuna_pop.spaces.presets import load_space
 
 EXAMPLE = (
     "**Example:** optuna-pop profile --space demo --out latency.json, "
@@ -56,7 +65,11 @@ SecondsOption = Annotated[
 def command(
     context: typer.Context,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write the table.")] = None,
-    space: SpaceOption = "df",
+    space: SpaceOption = None,
+    backbone: BackboneOption = None,
+    data: MeasuredDataOption = None,
+    data_setting: DataSettingOption = None,
+    data_root: DataRootOption = None,
     engine: EngineOption = DEFAULT_ENGINE,
     precision: PrecisionOption = Precision.float32,
     networks: Annotated[
@@ -80,7 +93,7 @@ def command(
         return
     if out is None:
         raise InputError("say where to write the table: --out latency.json")
-    found = load_space(space)
+    found = measured_space(space, backbone, data, data_setting, data_root)
     require_space(out.absolute().parent)
     plan = plan_of(engine, precision, seconds, seed, out)
     if out.exists() and not force:

@@ -7,13 +7,21 @@ from typing import Annotated
 
 import typer
 
-from optuna_pop.cli.options import SeedOption, SpaceOption, console
+from optuna_pop.cli.networks import measured_space
+from optuna_pop.cli.options import (
+    BackboneOption,
+    DataRootOption,
+    DataSettingOption,
+    MeasuredDataOption,
+    SeedOption,
+    SpaceOption,
+    console,
+)
 from optuna_pop.cli.profile import Precision, PrecisionOption, Source, report
 from optuna_pop.errors import InputError
 from optuna_pop.experiment.storage import require_space
 from optuna_pop.profiling import exchange
 from optuna_pop.profiling.progress import terminal_bar
-from optuna_pop.spaces.presets import load_space
 
 EXPORT_EXAMPLE = "**Example:** optuna-pop profile export tx2 --space df --precision float16"
 IMPORT_EXAMPLE = "**Example:** optuna-pop profile import tx2 --out tx2.json"
@@ -21,7 +29,11 @@ IMPORT_EXAMPLE = "**Example:** optuna-pop profile import tx2 --out tx2.json"
 
 def export(
     folder: Annotated[Path, typer.Argument(help="Folder to write; copy it to the device.")],
-    space: SpaceOption = "df",
+    space: SpaceOption = None,
+    backbone: BackboneOption = None,
+    data: MeasuredDataOption = None,
+    data_setting: DataSettingOption = None,
+    data_root: DataRootOption = None,
     precision: PrecisionOption = Precision.float32,
     networks: Annotated[
         int, typer.Option(min=0, help="Whole networks to fit and verify the correction on.")
@@ -31,7 +43,7 @@ def export(
     """Write ONNX files and a shell script, for a device with trtexec but without Python."""
     from optuna_pop.trainables.export import export_onnx
 
-    found = load_space(space)
+    found = measured_space(space, backbone, data, data_setting, data_root)
     require_space(folder.absolute().parent)
     with terminal_bar() as show:
         count = exchange.export(

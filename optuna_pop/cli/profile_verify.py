@@ -7,19 +7,31 @@ from typing import Annotated
 
 import typer
 
-from optuna_pop.cli.options import SeedOption, SpaceOption, console
+from optuna_pop.cli.networks import measured_space
+from optuna_pop.cli.options import (
+    BackboneOption,
+    DataRootOption,
+    DataSettingOption,
+    MeasuredDataOption,
+    SeedOption,
+    SpaceOption,
+    console,
+)
 from optuna_pop.cli.profile import SecondsOption, forget, plan_of, said
 from optuna_pop.files import write_whole
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.profiling.checking import NETWORKS, Check, check_table
-from optuna_pop.spaces.presets import load_space
 
 EXAMPLE = "**Example:** optuna-pop profile verify --space demo --table latency.json --png check.png"
 
 
 def command(
     table: Annotated[Path, typer.Option(help="Latency table to verify.")],
-    space: SpaceOption = "df",
+    space: SpaceOption = None,
+    backbone: BackboneOption = None,
+    data: MeasuredDataOption = None,
+    data_setting: DataSettingOption = None,
+    data_root: DataRootOption = None,
     networks: Annotated[
         int, typer.Option(min=1, help="Whole networks to measure, none of the table's own.")
     ] = NETWORKS,
@@ -37,7 +49,14 @@ def command(
     known = LatencyTable.load(table)
     where = known.conditions
     plan = plan_of(where.engine, where.precision, seconds, seed, Path(f"{table}.verify"))
-    found = check_table(known, load_space(space), export_onnx, plan, networks=networks, force=force)
+    found = check_table(
+        known,
+        measured_space(space, backbone, data, data_setting, data_root),
+        export_onnx,
+        plan,
+        networks=networks,
+        force=force,
+    )
     if json is not None:
         write_whole(json, found.model_dump_json(indent=1) + "\n")
     forget(plan)

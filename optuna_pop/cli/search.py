@@ -11,10 +11,12 @@ import typer
 
 from optuna_pop.cli import boundary, profile, ray_tasks, running
 from optuna_pop.cli.helpers import Helpers
+from optuna_pop.cli.networks import Networks, What, space_for
 from optuna_pop.cli.options import (
     DEFAULT_ENGINE,
     DEFAULT_OUTAGE_LIMIT,
     DEFAULT_STORAGE,
+    BackboneOption,
     DataOption,
     DataRootOption,
     DataSettingOption,
@@ -28,16 +30,12 @@ from optuna_pop.cli.options import (
     data_set_of,
     pairs,
 )
-from optuna_pop.errors import CostError, DataError, InputError, TableError
+from optuna_pop.errors import CostError, InputError, TableError
 from optuna_pop.experiment import identity, storage
 from optuna_pop.experiment.workers import RETRIES
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
-from optuna_pop.spaces.backbone import BackboneSpace
-from optuna_pop.spaces.decoder import DecoderSpace
-from optuna_pop.spaces.df import backbone_of
-from optuna_pop.spaces.presets import load_space
 from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
 from optuna_pop.tracking.mlflow_server import shared_tracking_uri
 
@@ -45,17 +43,6 @@ EXAMPLE = (
     "**Example:** optuna-pop search --space demo --data digits --table latency.json "
     "--trials 20 --storage sqlite:///study.db --study demo"
 )
-
-
-Networks = BackboneSpace | DecoderSpace
-"""Spaces of networks that can be trained."""
-
-
-class What(StrEnum):
-    """What is searched."""
-
-    backbone = "backbone"
-    decoder = "decoder"
 
 
 class Selection(StrEnum):
@@ -79,10 +66,7 @@ def command(
     data: DataOption = "digits",
     data_setting: DataSettingOption = None,
     data_root: DataRootOption = None,
-    backbone: Annotated[
-        str | None,
-        typer.Option(help="Of a decoder search: df1, df2, df2a, or weights of `optuna-pop train`."),
-    ] = None,
+    backbone: BackboneOption = None,
     weights: Annotated[
         Path | None,
         typer.Option(
@@ -171,7 +155,7 @@ def command(
         raise InputError("--gpus-per-trial is for Ray: give --ray auto, too")
     settings = pairs(data_setting, "--data-set")
     images = data_set_of(data, settings, data_root)
-    found = _space(what, space, backbone, images)
+    found = space_for(what, space, backbone, images)
     begun = None if weights is None else load_weights(weights)
     how = recipes.recipe(recipe).with_values(pairs(setting, "--set"))
     bounds = [_bounds(text) for text in cost_range] if cost_range else None
@@ -268,39 +252,6 @@ def _train(
         running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
 
 
-def _space(what: What | None, name: str | None, backbone: str | None, data: Any) -> Networks:
-    """Return the space that was asked for, which fits the data."""
-    if name is None and what == What.decoder:
-        named = backbone or "df1"
-        given: Any = named
-        if named.endswith(".safetensors"):
-            from optuna_pop.trainables.weights import load_weights
-
-            given = [block.key for block in backbone_of(load_weights(Path(named)).blocks)]
-        return DecoderSpace(data.classes, backbone=given, input_shape=data.input_shape)
-    if backbone is not None:
-        raise InputError("--backbone is for `optuna-pop search decoder` without --space")
-    if name is None and what == What.backbone:
-        return BackboneSpace(input_shape=data.input_shape, classes=data.classes)
-    found = load_space(name or "demo")
-    bare = isinstance(found, DecoderSpace) and found.backbone is None
-    if not isinstance(found, Networks) or bare:
-        raise InputError(f"space {name!r} has no networks to train: give one of backbones")
-    wanted = {What.backbone: BackboneSpace, What.decoder: DecoderSpace}
-    if what is not None and not isinstance(found, wanted[what]):
-        raise InputError(f"space {name!r} is none of kind {what.value!r}")
-    _check_fit(found, name or "demo", data)
-    return found
-
-
-def _check_fit(space: Networks, name: str, data: Any) -> None:
-    if space.input_shape != data.input_shape or space.classes != data.classes:
-        raise DataError(
-            f"space {name!r} takes {space.input_shape} images of {space.classes} classes but data "
-            f"{data.name!r} has {data.input_shape} and {data.classes}: choose others that fit"
-        )
-
-
 def _bounds(text: str) -> tuple[float, float]:
     low, colon, high = text.partition(":")
     try:
@@ -323,7 +274,8 @@ def _table(
     if not alone:
         raise TableError(
             f"there is no latency table {path}: with several tables each must be measured on its "
-            "own device first; run `optuna-pop profile` there"
+            "own device first; run `optuna-pop profile` there, with the --data, --data-set and "
+            "--backbone, or the --space, of this search"
         )
     console().print(f"No latency table {path} yet: measuring this device with {engine}.")
     plan = profile.plan_of(engine, precision, 20.0, seed, path)

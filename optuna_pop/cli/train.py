@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import math
-import sys
-import time
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from optuna_pop.cli.options import (
     DEFAULT_STORAGE,
@@ -25,6 +19,7 @@ from optuna_pop.cli.options import (
     StorageOption,
     console,
     data_set_of,
+    named_recipe,
     pairs,
 )
 from optuna_pop.errors import InputError, StudyError
@@ -59,12 +54,10 @@ def command(
     seed: SeedOption = 0,
 ) -> None:
     """Train one network and write its weights (safetensors). The same command resumes it."""
+    from optuna_pop.cli.training_progress import training_progress
+    from optuna_pop.experiment.finishing import FinalTraining, train_to_file
     from optuna_pop.trainables import recipes
-    from optuna_pop.trainables.loading import all_of
-    from optuna_pop.trainables.parallel import train_parallel
-    from optuna_pop.trainables.tasks import TASKS
-    from optuna_pop.trainables.training import EpochMetrics, train
-    from optuna_pop.trainables.weights import load_weights, save_weights
+    from optuna_pop.trainables.weights import load_weights
 
     if (network is None) == (study is None):
         raise InputError("say which network to train: one of the names, or --study and --trial")
@@ -72,64 +65,27 @@ def command(
         raise InputError("say where to write the weights: --out NAME.safetensors")
     require_space(out.absolute().parent)
     images = data_set_of(data, pairs(data_setting, "--data-set"), data_root)
-    how = recipes.recipe(recipe).with_values(pairs(setting, "--set"))
+    changes = pairs(setting, "--set")
+    how = FinalTraining(
+        data=images,
+        recipe=recipes.recipe(recipe).with_values(changes),
+        named=named_recipe(recipe, changes),
+        seed=seed,
+        begun=None if weights is None else load_weights(weights),
+        threads=threads,
+        processes=processes,
+    )
     if network is not None:
         blocks = df.df_blocks(network, input_shape=images.input_shape, classes=images.classes)
     else:
         blocks = _of_trial(storage_url, study, trial)
-    task = TASKS[images.task]
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    steps = bar.add_task("steps", total=None)
-    begun, first = time.monotonic(), 0
-
-    def step(done: int, total: int) -> None:
-        nonlocal first
-        first = first or done
-        speed = (done - first) * how.batch_size / max(1e-9, time.monotonic() - begun)
-        bar.update(steps, completed=done, total=total, description=f"{speed:.0f} images/s")
-
-    def epoch_done(epoch: int, metrics: EpochMetrics) -> None:
-        console().print(
-            f"epoch {epoch:3} of {how.epochs}  loss {metrics.loss:.4f}  "
-            f"{task.accuracy} {metrics.accuracy:.2f} %"
-        )
-
-    with bar:
-        run = partial(train_parallel, processes=processes) if processes > 1 else train
-        result = run(
-            blocks,
-            images,
-            how,
-            seed=seed,
-            threads=threads,
-            on_epoch=epoch_done,
-            progress=step,
-            checkpoint=Path(f"{out}.partial"),
-            weights=None if weights is None else load_weights(weights),
-        )
-    if math.isnan(result.accuracy):
-        raise InputError(
-            f"the training diverged at {result.diverged or 'validation'}: lower the learning rate, "
-            f"e.g. --set peak_lr={how.peak_lr / 4:g}"
-        )
-    about = {"data": data, "recipe": recipe, "held_out": result.accuracy, "measure": task.accuracy}
+    with training_progress(how) as (on_epoch, progress):
+        result, about = train_to_file(blocks, how, out, on_epoch=on_epoch, progress=progress)
     said = f"held-out {result.accuracy:.2f} %"
-    test = images.load().test
-    if test is not None:
-        batches = all_of(test, images.input_shape, images.workers)
-        about["test"] = task.measure(result.network, batches, images.classes)
+    if "test" in about:
         said += f", test {about['test']:.2f} %"
-    save_weights(out, result.network, about)
     console().print(
-        f"Wrote {out}: {task.accuracy} {said}; {result.images_per_second:.0f} images/s, "
+        f"Wrote {out}: {about['measure']} {said}; {result.images_per_second:.0f} images/s, "
         f"{result.seconds:.0f} s, {result.macs / 1e6:.1f} M multiply-accumulates."
     )
 

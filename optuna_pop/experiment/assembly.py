@@ -42,10 +42,10 @@ def objective_of(
     objective = TrainingObjective(
         space,
         identity.tables_of(study),
-        _data(study),
-        _recipe(study),
+        data_of(study),
+        recipe_of(study),
         settings["seed"],
-        weights=_weights(study),
+        weights=weights_of(study),
         mirror=mirror,
         checkpoints=Path(settings["checkpoints"]),
     )
@@ -74,7 +74,12 @@ def mirror_of(
     return StudyMirror(study, runs, outage_limit_s, files=partial(write_files, study))
 
 
-def _data(study: Study) -> DataSet:
+def data_of(study: Study) -> DataSet:
+    """Return the data set that a study trains on.
+
+    Raises:
+        StudyError: if the study does not say, or this machine has it not or otherwise.
+    """
     part = identity.part_of(study, "data")
     try:
         data = make_data_set(part["name"], part.get("settings"))
@@ -93,7 +98,13 @@ def _data(study: Study) -> DataSet:
     return data
 
 
-def _weights(study: Study) -> Weights | None:
+def weights_of(study: Study) -> Weights | None:
+    """Return the weights that a study's networks begin with; None where they begin from scratch.
+
+    Raises:
+        StudyError: if the study does not say, or the file holds others.
+        StorageError: if it cannot be read.
+    """
     part = identity.part_of(study, "weights")
     if part["path"] is None:
         return None
@@ -106,7 +117,12 @@ def _weights(study: Study) -> Weights | None:
     return found
 
 
-def _recipe(study: Study) -> TrainingRecipe:
+def recipe_of(study: Study) -> TrainingRecipe:
+    """Return the recipe that a study trains by.
+
+    Raises:
+        StudyError: if the study does not say, or another optuna-pop made it.
+    """
     part = identity.part_of(study, "recipe")
     spec: dict[str, Any] = {k: v for k, v in part.items() if k not in ("fingerprint", "name")}
     try:

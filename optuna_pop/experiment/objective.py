@@ -27,6 +27,7 @@ from optuna_pop.tracking.mlflow_names import objective_keys
 from optuna_pop.trainables.data import DataSet
 from optuna_pop.trainables.parallel import train_parallel
 from optuna_pop.trainables.recipes import TrainingRecipe
+from optuna_pop.trainables.surroundings import lacks_memory
 from optuna_pop.trainables.training import EpochMetrics, OnProgress, TrainingResult, train
 from optuna_pop.trainables.weights import Weights
 
@@ -79,7 +80,7 @@ class TrainingObjective:
             raise
         except (RuntimeError, MemoryError) as error:
             trial.set_user_attr(ERROR_ATTR, f"{type(error).__name__}: {error}")
-            if isinstance(error, MemoryError) or "out of memory" in str(error).lower():
+            if lacks_memory(error):
                 trial.set_user_attr(REPRODUCIBLE_ATTR, True)
             raise
 

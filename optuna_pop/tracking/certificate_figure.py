@@ -6,9 +6,7 @@ still reach (``optuna_pop.order.certificate``). Between them lies what is open.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +15,10 @@ from optuna_pop.errors import needs_extra
 from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
 from optuna_pop.order import Staircase
+from optuna_pop.tracking.colours import BLUE, GREY, INK, MUTED, OPEN, ORANGE, PRUNED, RULED_OUT
 from optuna_pop.tracking.labels import FloatArray
+from optuna_pop.tracking.points import drawable, points_of
+from optuna_pop.tracking.reach import Curves
 
 with needs_extra("figures"):
     from matplotlib.axes import Axes
@@ -28,19 +29,12 @@ with needs_extra("figures"):
     from matplotlib.transforms import ScaledTranslation
 
     from optuna_pop.tracking.axes import (
-        BLUE,
-        GREY,
-        INK,
         LEFT,
-        MUTED,
-        ORANGE,
         WIDTH,
-        drawable,
         head,
         line_up,
         name_axes,
         new_figure,
-        points_of,
         quiet,
         scale_accuracies,
         scale_costs,
@@ -52,17 +46,15 @@ STRIP_GID = "strip"
 
 _BINS = 60
 _OPEN: dict[str, Any] = {
-    "facecolor": "#fcecc9",  # ORANGE on white
+    "facecolor": OPEN,
     "edgecolor": ORANGE,
     "hatch": "///",
     "linewidth": 0.0,
 }
-_RULED_OUT: dict[str, Any] = {"facecolor": "#eceff2", "linewidth": 0.0}
+_RULED_OUT: dict[str, Any] = {"facecolor": RULED_OUT, "linewidth": 0.0}
 _UPPER: dict[str, Any] = {"color": MUTED, "linewidth": 1.2, "linestyle": (0, (5, 3))}
 _OTHER: dict[str, Any] = {"facecolors": "white", "edgecolors": GREY}
 _HELD: dict[str, Any] = {"facecolors": BLUE, "edgecolors": "white"}
-_ROUNDING = 1e-9  # of U - f, which is τ where the bound of an architecture is f
-_PRUNED = "#b4bcc5"
 
 
 def certificate_figure(
@@ -115,7 +107,7 @@ def certificate_figure(
     scale_accuracies(main, np.concatenate([accuracies, bounds]), below=0.08, above=0.1)
     quiet(main)
     quiet(strip)
-    curves = _Curves.on(main, Staircase.of(costs, accuracies), upper)
+    curves = Curves.on(main.get_xlim(), Staircase.of(costs, accuracies), upper)
     _draw(main, drawn, curves)
     _name(main, others=len(boundary_rows(drawn)) < len(drawn))
     _count(strip, costs, pruned, still_open)
@@ -124,41 +116,11 @@ def certificate_figure(
     name_axes(strip, cost_label=cost_label, accuracy_label="architectures")
     line_up(figure, main, strip)
     unit = " points" if "%" in accuracy_label else ""
-    head(figure, title or _title(curves, tolerance, unit), _under(curves, tolerance, unit))
+    head(figure, title or curves.title(tolerance, unit), curves.under(tolerance, unit))
     return figure
 
 
-@dataclass(frozen=True)
-class _Curves:
-    """f and U on common steps; step i lies between ``edges[i]`` and ``edges[i + 1]``.
-
-    Attributes:
-        edges: From the left to the right end of the axes, shape (s + 1,).
-        boundary: f, shape (s,); -inf left of the fastest trained.
-        upper: U, shape (s,); -inf where nothing unseen is that fast, +inf where it is not bounded.
-    """
-
-    edges: FloatArray
-    boundary: FloatArray
-    upper: FloatArray
-
-    @classmethod
-    def on(cls, axes: Axes, boundary: Staircase, upper: Staircase) -> _Curves:
-        """Evaluate both over the width of the axes."""
-        ends = axes.get_xlim()
-        edges = np.unique(np.concatenate([ends, boundary.costs, upper.costs]))
-        edges = edges[(edges >= ends[0]) & (edges <= ends[1])]
-        return cls(edges, boundary(edges[:-1]), upper(edges[:-1]))
-
-    @property
-    def lift(self) -> FloatArray:
-        """By how much the unseen could lift the boundary on each step, shape (s,)."""
-        with np.errstate(invalid="ignore"):
-            lift = self.upper - self.boundary
-        return np.where(np.isneginf(self.upper), -np.inf, lift)
-
-
-def _draw(axes: Axes, trained: Sequence[Trained], curves: _Curves) -> None:
+def _draw(axes: Axes, trained: Sequence[Trained], curves: Curves) -> None:
     floor, ceiling = axes.get_ylim()
     edges, right = curves.edges, curves.edges[-1]
     boundary = np.clip(_to_edge(curves.boundary), floor, ceiling)
@@ -226,7 +188,7 @@ def _count(axes: Axes, trained: FloatArray, pruned: FloatArray, still_open: Floa
     for name, values, style, edge in (
         ("trained", trained, {"facecolor": BLUE}, {"edgecolor": BLUE, "linewidth": 1.5}),
         ("still open", still_open, _OPEN, {}),
-        ("pruned without training", pruned, {"facecolor": _PRUNED}, {}),
+        ("pruned without training", pruned, {"facecolor": PRUNED}, {}),
     ):
         counts = np.histogram(values, edges)[0]
         top = np.where(counts > 0, base + counts, np.nan)
@@ -263,37 +225,3 @@ def _legend(axes: Axes, handles: dict[str, Any]) -> None:
     )
     for text in legend.get_texts():
         text.set_color(INK)
-
-
-def _title(curves: _Curves, tolerance: float, unit: str) -> str:
-    """Say how far unseen architectures could still lift the boundary."""
-    lift, unbounded = curves.lift, np.isposinf(curves.upper)
-    along = lift[np.isfinite(curves.boundary) & ~unbounded]
-    if math.isinf(tolerance) or not len(along):
-        return "The order does not bound yet what unseen architectures could reach"
-    where = " where bounded" if unbounded.any() else ""
-    most, enough = float(along.max()), tolerance + _ROUNDING
-    if most > enough:
-        words = f"Unseen architectures could lift this boundary by up to {_amount(most, unit)}"
-        return words + where
-    if not where and (lift > enough).any():
-        where = " from its fastest network on"
-    more = f" by more than {_amount(tolerance, unit)}" if tolerance else ""
-    return f"Nothing unseen can beat this boundary{more}{where}"
-
-
-def _under(curves: _Curves, tolerance: float, unit: str) -> str:
-    words = ["Up and to the left is better."]
-    if math.isinf(tolerance):
-        words.append("How far the order holds is not known yet.")
-    elif tolerance:
-        words.append(f"The order is taken to hold within {_amount(tolerance, unit)}.")
-    if np.isposinf(curves.upper).any():
-        words.append("Open to the top: nothing trained bounds it yet.")
-    return " ".join(words)
-
-
-def _amount(value: float, unit: str) -> str:
-    """Write an accuracy with two digits and its unit: 0.39 points, 1 point."""
-    number = f"{float(f'{value:.2g}'):g}"
-    return f"{number}{unit.removesuffix('s') if number == '1' else unit}"

@@ -6,15 +6,13 @@ import numpy as np
 
 from optuna_pop.errors import needs_extra
 from optuna_pop.profiling.compare import Comparison
+from optuna_pop.tracking.colours import BLUE, GREY, INK
 
 with needs_extra("figures"):
     from matplotlib.figure import Figure
 
     from optuna_pop.tracking.annotations import label_points
     from optuna_pop.tracking.axes import (
-        BLUE,
-        GREY,
-        INK,
         head,
         name_axes,
         new_figure,

@@ -13,6 +13,8 @@ from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.files import write_whole
 from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained
+from optuna_pop.tracking.colours import BLUE, GREY, INK, VERMILLION
+from optuna_pop.tracking.points import drawable, points_of
 
 with needs_extra("figures"):
     from matplotlib.axes import Axes
@@ -20,18 +22,12 @@ with needs_extra("figures"):
 
     from optuna_pop.tracking.annotations import label_points
     from optuna_pop.tracking.axes import (
-        BLUE,
-        GREY,
-        INK,
         LEFT,
-        VERMILLION,
         WIDTH,
-        drawable,
         head,
         ink_legend,
         name_axes,
         new_figure,
-        points_of,
         quiet,
         scale_accuracies,
         scale_costs,

@@ -8,16 +8,13 @@ import numpy as np
 
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.profiling.records import Errors
+from optuna_pop.tracking.colours import BLUE, GREY, INK, MUTED
 
 with needs_extra("figures"):
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     from optuna_pop.tracking.axes import (
-        BLUE,
-        GREY,
-        INK,
-        MUTED,
         head,
         ink_legend,
         new_figure,

@@ -7,16 +7,12 @@ from scipy.stats import spearmanr
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.order.boundary import FloatArray
 from optuna_pop.order.relation import Vectors, comparable_pairs
+from optuna_pop.tracking.colours import BLUE, GREY, INK, MUTED, VERMILLION
 
 with needs_extra("figures"):
     from matplotlib.figure import Figure
 
     from optuna_pop.tracking.axes import (
-        BLUE,
-        GREY,
-        INK,
-        MUTED,
-        VERMILLION,
         head,
         ink_legend,
         new_figure,

@@ -5,14 +5,10 @@ Each takes a ``Findings``; ``cost`` is which of several costs is drawn, from 0.
 
 from __future__ import annotations
 
-from math import isfinite
-from typing import Any
-
-from optuna_pop.errors import StudyError, needs_extra
+from optuna_pop.errors import needs_extra
 from optuna_pop.findings import Findings
-from optuna_pop.order.certificate import Certificate
-from optuna_pop.order.relation import Vectors
-from optuna_pop.sampler import POPSampler
+from optuna_pop.tracking.needs import accuracy_label, certified, ordered
+from optuna_pop.tracking.reach import settled_title
 
 with needs_extra("figures"):
     from matplotlib.figure import Figure
@@ -44,9 +40,7 @@ def certificate(findings: Findings, cost: int = 0) -> Figure:
         StudyError: if the study does not hold its space and costs.
         InputError: if there is nothing to draw.
     """
-    proof = findings.certificate
-    if proof is None:
-        raise StudyError(_lacks(findings, "a certificate needs"))
+    proof, _ = certified(findings)
     return certificate_figure(
         findings.trained,
         proof.upper[cost],
@@ -66,7 +60,7 @@ def pairs(findings: Findings, cost: int = 0) -> Figure:
         StudyError: if the study does not hold its space.
         InputError: if too few networks are trained.
     """
-    vectors, _ = _ordered(findings)
+    vectors, _ = ordered(findings)
     return order_figures.pairs_figure(
         vectors,
         findings.accuracies,
@@ -83,37 +77,7 @@ def precedents(findings: Findings) -> Figure:
         StudyError: if the study does not hold its space.
         InputError: if too few networks are trained.
     """
-    vectors, sampler = _ordered(findings)
+    vectors, sampler = ordered(findings)
     return order_figures.precedents_figure(
         sampler.precedents(vectors), findings.accuracies, accuracy_label=findings.accuracy_name
-    )
-
-
-def accuracy_label(findings: Findings) -> str:
-    """Name and unit of the accuracy, as an axis shows it."""
-    name = findings.accuracy_name
-    return f"top-1 {name}" if name == "accuracy (%)" else name
-
-
-def settled_title(proof: Certificate) -> str | None:
-    """Say how much is settled; None where there is no tolerance to say it with."""
-    if not isfinite(proof.tolerance):
-        return None
-    return (
-        f"{100 * proof.share_settled:.0f}% of {proof.architectures:,} architectures cannot "
-        f"beat this boundary by more than {proof.tolerance:.2g} points"
-    )
-
-
-def _ordered(findings: Findings) -> tuple[Vectors, POPSampler[Any]]:
-    vectors, sampler = findings.vectors, findings.sampler
-    if vectors is None or sampler is None:
-        raise StudyError(_lacks(findings, "order is judged by"))
-    return vectors, sampler
-
-
-def _lacks(findings: Findings, for_what: str) -> str:
-    return (
-        f"study {findings.study.study_name!r} does not hold the space and latency table that "
-        f"{for_what}: it was not made by `optuna-pop search`"
     )

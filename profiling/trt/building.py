@@ -11,7 +11,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from optuna_pop.errors import InputError
+from optuna_pop.errors import EngineError, InputError, UnknownNameError
 from optuna_pop.files import write_whole
 from optuna_pop.profiling.engines.base import EngineOptions, require_static
 from optuna_pop.profiling.precision import in_precision
@@ -38,11 +38,14 @@ def build(
         options: Precision, and the folder of engines and timing cache.
         label: What the model is, for messages.
         device: Name of the GPU; engines of another are not read.
-        target: Compute capability to build for, e.g. "SM86", without a GPU at hand; only TensorRT
-            for RTX can. None builds for the GPU here.
+        target: Compute capability to build for, e.g. "SM86"; only TensorRT for RTX can. None
+            builds for the GPU here; with TensorRT for RTX, which needs none to build, for none in
+            particular.
 
     Raises:
-        InputError: if TensorRT rejects the model; it names the node where TensorRT does.
+        InputError: if TensorRT rejects the model, where it names the node it does not like; or it
+            cannot build for the target.
+        EngineError: if TensorRT cannot build here, as where there is no GPU.
     """
     digest = hashlib.sha256(model)
     digest.update(repr((trt.__version__, options.precision, device, target)).encode())
@@ -76,7 +79,11 @@ def _build(trt: Any, model: bytes, options: EngineOptions, label: str, target: s
     if options.precision == "int8" or (typed and options.precision == "float16"):
         model = in_precision(model, options.precision, label)
     logger = listening_logger(trt)
-    builder = trt.Builder(logger)
+    try:
+        builder = trt.Builder(logger)
+    except (RuntimeError, TypeError) as error:  # the latter: it is given nothing by the library
+        said = logger.complaints[-1] if logger.complaints else error
+        raise EngineError(f"TensorRT cannot build here, it needs an NVIDIA GPU: {said}") from error
     network = builder.create_network(_network_flags(trt))
     _parse(trt, network, logger, model, label)
     config = builder.create_builder_config()
@@ -84,8 +91,7 @@ def _build(trt: Any, model: bytes, options: EngineOptions, label: str, target: s
     config.max_aux_streams = 0  # one stream: layer times add up, events see everything
     _set_precision(trt, config, options.precision, typed=typed)
     if target is not None:
-        config.num_compute_capabilities = 1
-        config.set_compute_capability(getattr(trt.ComputeCapability, target), 0)
+        _set_target(trt, config, target)
     cache = None if is_rtx(trt) else _timing_cache(config, options.cache)
     serialized = builder.build_serialized_network(network, config)
     if serialized is None:
@@ -131,6 +137,19 @@ def _set_precision(trt: Any, config: Any, precision: str, *, typed: bool) -> Non
         config.set_flag(flag.FP16)
     if not typed and precision == "int8":
         config.set_flag(flag.INT8)
+
+
+def _set_target(trt: Any, config: Any, target: str) -> None:
+    if not is_rtx(trt):
+        raise InputError(
+            f"TensorRT builds for the GPU of this machine, not for {target}: only TensorRT for RTX "
+            "builds for others"
+        )
+    known = [name for name in trt.ComputeCapability.__members__ if name.startswith("SM")]
+    if target not in known:
+        raise UnknownNameError("compute capability", target, known)
+    config.num_compute_capabilities = 1
+    config.set_compute_capability(getattr(trt.ComputeCapability, target), 0)
 
 
 def _timing_cache(config: Any, folder: Path | None) -> Path | None:

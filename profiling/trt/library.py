@@ -7,11 +7,12 @@ import importlib
 import importlib.util
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
-from optuna_pop.errors import EngineError, needs_extra
+from optuna_pop.errors import EngineError, MissingExtraError, needs_extra
 
 Flavour = Literal["tensorrt", "tensorrt-rtx"]
+FLAVOURS: Final[tuple[Flavour, ...]] = ("tensorrt", "tensorrt-rtx")
 OLDEST = (8, 6)
 STRONGLY_TYPED_FROM = 11
 _RTX_LIBRARIES = ("libtensorrt_rtx.so.*", "libtensorrt_onnxparser_rtx.so.*")
@@ -44,6 +45,24 @@ def load(flavour: Flavour) -> Any:
         return _imported("tensorrt_rtx_bindings")
 
 
+def load_any() -> Any:
+    """Import TensorRT's Python module, or that of TensorRT for RTX if only that is installed.
+
+    Raises:
+        MissingExtraError: if neither is installed.
+        EngineError: as ``load``.
+    """
+    for flavour in FLAVOURS:
+        try:
+            return load(flavour)
+        except MissingExtraError:
+            continue
+    raise MissingExtraError(
+        "no TensorRT is installed; get it with: pip install 'optuna-pop[tensorrt]', or for "
+        "GeForce RTX cards: pip install 'optuna-pop[tensorrt-rtx]'"
+    )
+
+
 def version(module: Any) -> tuple[int, int]:
     """Return (major, minor) of TensorRT; 11 for TensorRT for RTX, whose interface that is."""
     if is_rtx(module):
@@ -65,7 +84,9 @@ def strongly_typed(module: Any) -> bool:
 def _imported(name: str) -> Any:
     try:
         return importlib.import_module(name)
-    except OSError as error:  # a shared library is missing, or is for another system
+    except ModuleNotFoundError:
+        raise
+    except (OSError, ImportError) as error:  # a shared library is missing, or of another system
         raise EngineError(f"{name} is installed but cannot be loaded: {error}") from error
 
 

@@ -116,8 +116,9 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
         assert {"latency_ms", "macs", "parameters"} <= child.data.metrics.keys()
 
     files = ("--csv", "b.csv", "--png", "b.png", "--certificate", "c.png")
-    code, out, _ = run("boundary", "--storage", URL, *files)
+    code, out, _ = run("boundary", "--storage", URL, *files, "--budget-ms", 1e9)
     assert code == 0
+    assert "Best within 1e+09 ms: trial" in out
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert "comparable pairs" in out
     with (folder / "b.csv").open() as file:

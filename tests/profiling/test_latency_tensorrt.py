@@ -14,7 +14,7 @@ from typing import Any
 import onnx
 import pytest
 
-from optuna_pop.errors import InputError
+from optuna_pop.errors import EngineError, InputError
 from optuna_pop.profiling.engines import EngineOptions, LayerTime
 from optuna_pop.profiling.trt import library
 from optuna_pop.profiling.trt.building import build, listening_logger
@@ -184,6 +184,25 @@ def test_tf32_is_asked_for(model: bytes) -> None:
     module, config, _ = mock_tensorrt("10.3.0")
     build(module, model, EngineOptions(precision="tf32"))
     assert config.set == {"TF32"}
+
+
+def test_only_rtx_builds_for_another_gpu(model: bytes) -> None:
+    module, _, _ = mock_tensorrt("11.4.1.6")
+    with pytest.raises(InputError, match="not for SM86: only TensorRT for RTX"):
+        build(module, model, EngineOptions(), target=TARGET)
+
+
+def test_without_a_gpu_it_says_so(model: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    module, _, _ = mock_tensorrt("10.3.0")
+
+    def no_gpu(logger: Any) -> None:
+        logger.complaints.append("CUDA initialization failure with error: 35")
+        raise TypeError("pybind11::init(): factory function returned nullptr")
+
+    monkeypatch.setattr(module, "Builder", no_gpu)
+    monkeypatch.setattr(module.ILogger, "__init__", lambda _: None)
+    with pytest.raises(EngineError, match="needs an NVIDIA GPU: CUDA initialization failure"):
+        build(module, model, EngineOptions())
 
 
 # --- layers -----------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ def test_accumulated_gradients_are_those_of_the_batch() -> None:
         for module in run._network.modules():
             if isinstance(module, torch.nn.BatchNorm2d):
                 module.eval()
-        joined = team.join(run._whole, "float32")
+        joined = team.join(run._whole)
         next(run._steps(joined, team.prepare(run._optimizer), 0))
         team.leave(joined)
         made.append(torch.cat([p.detach().flatten() for p in run._network.parameters()]))
@@ -384,11 +384,13 @@ def test_a_missing_data_set_says_where_to_get_it(
 
 
 def test_settings_that_are_none() -> None:
-    with pytest.raises(InputError, match="no setting 'colour': it has height"):
+    with pytest.raises(UnknownNameError, match=r"of data set streets 'colour': .* height"):
         make_data_set("streets", {"colour": "1"})
     with pytest.raises(InputError, match=r"height: .* \(got 'tall'\)"):
         make_data_set("streets", {"height": "tall"})
-    with pytest.raises(UnknownNameError, match="unknown value of a recipe 'lr'"):
+    with pytest.raises(InputError, match="streets: height is too small: 3"):
+        make_data_set("streets", {"height": "3"})
+    with pytest.raises(UnknownNameError, match=r"unknown setting of the recipe 'lr': .*peak_lr"):
         recipe("camvid-short").with_values({"lr": "1"})
     with pytest.raises(InputError, match="epochs must be at least 1"):
         recipe("camvid-short").with_values({"epochs": "0"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
@@ -13,13 +14,21 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Task = Literal["classification", "segmentation"]
+Statistics = tuple[Sequence[float], Sequence[float]]
+"""Mean and standard deviation of each channel, of values from 0 to 1."""
 
 VOID: Final = 255
 """Label of pixels that count neither in the loss nor in the accuracy."""
 
 
 class Samples(ABC):
-    """Images with labels, taken a batch at a time."""
+    """Images with labels, taken a batch at a time.
+
+    Attributes:
+        y: All labels where they lie in memory; None where they are read one by one.
+    """
+
+    y: Tensor | None = None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -85,6 +94,16 @@ class DataSet(ABC):
         """(channels, height, width) of what is trained on; whole images by default."""
         return self.input_shape
 
+    @property
+    def statistics(self) -> Statistics | None:
+        """By which images of values from 0 to 1 are normalised; None where that is not known."""
+        return None
+
+    @property
+    def class_names(self) -> tuple[str, ...] | None:
+        """Names of the classes, in the sequence of their labels; None where they have none."""
+        return None
+
     @abstractmethod
     def load(self) -> Split:
         """Return all samples, the same ones at every call; callers do not change them.
@@ -143,6 +162,8 @@ def check_labels(labels: Tensor, classes: int, where: str) -> None:
     Raises:
         DataError: naming the first such label, if there is one.
     """
+    if labels.numel() == 0 or (labels.min() >= 0 and labels.max() < classes):
+        return
     wrong = labels[((labels < 0) | (labels >= classes)) & (labels != VOID)]
     if len(wrong):
         raise DataError(
@@ -151,13 +172,32 @@ def check_labels(labels: Tensor, classes: int, where: str) -> None:
         )
 
 
-def check_split(split: Split, name: str) -> None:
+def check_split(split: Split, data: DataSet) -> None:
     """Refuse a split that nothing can be learnt from, as far as can be seen without reading it all.
 
     Raises:
-        DataError: if a part is empty.
+        DataError: if a part is empty, labels are no classes, or all are of one.
     """
+    name = data.name
     for part in ("train", "held_out", "test"):
         samples: Samples | None = getattr(split, part)
-        if samples is not None and len(samples) == 0:
-            raise DataError(f"data set {name} has no {part.replace('_', '-')} samples")
+        words = part.replace("_", "-")
+        if samples is None:
+            continue
+        if len(samples) == 0:
+            raise DataError(f"data set {name} has no {words} samples")
+        if samples.y is not None:
+            check_labels(samples.y, data.classes, f"data set {name}, {words}")
+    if data.classes < 2:
+        raise DataError(f"data set {name} has one class only, of which nothing can be learnt")
+    labels = split.train.y
+    if labels is None:
+        return
+    seen = labels[labels != VOID] if data.task == "segmentation" else labels
+    if seen.numel() == 0:
+        raise DataError(f"data set {name}: every pixel to train on is void ({VOID})")
+    if seen.min() == seen.max():
+        raise DataError(
+            f"data set {name}: all it has to train on is of class {int(seen.min())}, of which "
+            f"nothing can be learnt; it should have some of all {data.classes} classes"
+        )

@@ -12,7 +12,7 @@ import numpy as np
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
 from optuna_pop.trainables.data.augment import Augmentation
-from optuna_pop.trainables.data.base import VOID, SceneData, Split, check_labels
+from optuna_pop.trainables.data.base import VOID, SceneData, Split, Statistics, check_labels
 from optuna_pop.trainables.data.source import data_root, file_digest, missing, read_npz
 
 if TYPE_CHECKING:
@@ -66,6 +66,16 @@ class CamVid(SceneData):
     def classes(self) -> int:
         """Eleven."""
         return len(CLASSES)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the channels, by which images are normalised."""
+        return _STATISTICS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What a label stands for."""
+        return CLASSES
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""

@@ -14,7 +14,7 @@ import numpy as np
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
 from optuna_pop.trainables.data.augment import Augmentation
-from optuna_pop.trainables.data.base import DataSet, Split
+from optuna_pop.trainables.data.base import DataSet, Split, Statistics
 from optuna_pop.trainables.data.source import data_root, file_digest, missing, read_npz
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 _ARCHIVE: Final = "cifar10_jpeg.npz"
 _FOLDER: Final = "cifar-10-batches-py"
 _FILES: Final = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
+CLASSES: Final = (
+    "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck",
+)  # fmt: skip
 _STATISTICS: Final = ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 _MEND: Final = (
     f"download https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz and unpack it there, which "
@@ -73,6 +76,16 @@ class Cifar10(DataSet):
     def input_shape(self) -> tuple[int, int, int]:
         """(3, 32, 32)."""
         return (3, 32, 32)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the channels, by which images are normalised."""
+        return _STATISTICS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What a label stands for."""
+        return CLASSES
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""

@@ -12,12 +12,17 @@ import numpy as np
 
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
-from optuna_pop.trainables.data.base import VOID, Samples, SceneData, Split
+from optuna_pop.trainables.data.base import VOID, Samples, SceneData, Split, Statistics
 from optuna_pop.trainables.data.source import data_root, missing
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+CLASSES: Final = (
+    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
+    "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",
+    "motorcycle", "bicycle",
+)  # fmt: skip
 _STATISTICS: Final = ((0.287, 0.325, 0.284), (0.176, 0.181, 0.178))
 _MEND: Final = (
     "unpack leftImg8bit_trainvaltest.zip and gtFine_trainvaltest.zip there "
@@ -54,6 +59,16 @@ class Cityscapes(SceneData):
     def classes(self) -> int:
         """Nineteen."""
         return 19
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the channels, by which images are normalised."""
+        return _STATISTICS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What a label stands for."""
+        return CLASSES
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""

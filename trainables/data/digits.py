@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
-from optuna_pop.trainables.data.base import DataSet, Split
+from optuna_pop.trainables.data.base import DataSet, Split, Statistics
 
 if TYPE_CHECKING:
     import torch
@@ -97,7 +97,17 @@ class Digits(DataSet):
         Raises:
             MissingExtraError: if scikit-learn or torch is not installed.
         """
-        return _warped(self)
+        return _warped(self)[0]
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the training set; 1 is full ink."""
+        return _warped(self)[1]
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The digits themselves."""
+        return tuple(map(str, range(10)))
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""
@@ -129,7 +139,7 @@ def _source() -> tuple[NDArray[np.float32], NDArray[np.int64]]:
 
 
 @lru_cache(maxsize=2)
-def _warped(settings: Digits) -> Split:
+def _warped(settings: Digits) -> tuple[Split, Statistics]:
     """Make the samples once per process: every training of a search uses the same ones."""
     with needs_extra("train"):
         import torch
@@ -147,7 +157,8 @@ def _warped(settings: Digits) -> Split:
     mean, deviation = train_x.mean(), train_x.std()
     for x, _ in parts:
         x.sub_(mean).div_(deviation)
-    return Split(*(TensorSamples(x, y) for x, y in parts))
+    split = Split(*(TensorSamples(x, y) for x, y in parts))
+    return split, ((float(mean),), (float(deviation),))
 
 
 def _warp(images: Tensor, settings: Digits, generator: torch.Generator) -> Tensor:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from optuna_pop.errors import DataError, InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
-from optuna_pop.trainables.data.base import DataSet, Samples, Split
+from optuna_pop.trainables.data.base import DataSet, Samples, Split, Statistics
 from optuna_pop.trainables.data.source import data_root, missing
 
 if TYPE_CHECKING:
@@ -62,6 +62,16 @@ class ImageNet(DataSet):
     def input_shape(self) -> tuple[int, int, int]:
         """(3, size, size)."""
         return (3, self.size, self.size)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the channels, by which images are normalised."""
+        return _STATISTICS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the folders in ``train``."""
+        return tuple(_folder(self._part("train")).classes)
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""

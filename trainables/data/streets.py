@@ -17,7 +17,7 @@ import numpy as np
 from optuna_pop.errors import InputError, needs_extra
 from optuna_pop.trainables.data import DATA_SETS
 from optuna_pop.trainables.data.augment import Augmentation
-from optuna_pop.trainables.data.base import VOID, DataSet, Split, Task
+from optuna_pop.trainables.data.base import VOID, DataSet, Split, Statistics, Task
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +72,16 @@ class Streets(DataSet):
     def input_shape(self) -> tuple[int, int, int]:
         """(3, height, width)."""
         return (3, self.height, self.width)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Of the channels, by which images are normalised."""
+        return _STATISTICS
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """What a label stands for."""
+        return CLASSES
 
     def spec(self) -> dict[str, Any]:
         """Describe the settings in JSON types."""
