@@ -46,7 +46,7 @@ class Server:
     def create(self, name: str) -> str:
         """Make an empty database; return its SQLAlchemy URL."""
         words = ("-h", "127.0.0.1", "-p", self._port, "-U", "pop", name)
-        self._run(self._bin / "createdb", *words)
+        self._run(self._programs / "createdb", *words)
         return f"{self.url.rpartition('/')[0]}/{name}"
 
     def start(self) -> None:
