@@ -85,7 +85,11 @@ def reconcile(study: Study, runs: StudyRuns) -> Reconciled:
         _ = runs.run_id  # taken up, to be ended
         runs.finish()
     return Reconciled(
-        *(tuple(done[name]) for name in ("written", "completed", "replaced", "right")), removed
+        written=tuple(done["written"]),
+        completed=tuple(done["completed"]),
+        replaced=tuple(done["replaced"]),
+        right=tuple(done["right"]),
+        removed=removed,
     )
 
 

@@ -77,8 +77,8 @@ class StudyRuns:
             recorded = self._study.user_attrs.get(RUN_ATTR)
             if recorded is None or recorded != self._current:
                 found = recorded if recorded and self._resume(recorded) else self._create()
-                for other in {recorded, self._current} - {None, found}:
-                    self._adopt_from(other, found)
+                for other in filter(None, {recorded, self._current} - {found}):
+                    self._adopt_from(str(other), found)
                 self._current = found
                 return str(found)
             return str(recorded)

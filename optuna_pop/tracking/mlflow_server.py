@@ -148,7 +148,9 @@ def readable(uri: str) -> Iterator[None]:
         yield
     except (MlflowException, RequestException, SQLAlchemyError, OSError, ImportError) as error:
         words = (str(error).strip() or type(error).__name__).splitlines()[0]
-        status = error.get_http_status_code() if isinstance(error, MlflowException) else None
+        status = 0
+        if isinstance(error, MlflowException):
+            status = error.get_http_status_code()  # type: ignore[no-untyped-call]
         raise TrackingError(
             f"MLflow at {shown(uri)} cannot be used: {shown(words)}; " + _REFUSED.get(status, _AWAY)
         ) from (error if shown(uri) == uri else None)  # its words would show the password
