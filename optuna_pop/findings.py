@@ -87,7 +87,7 @@ class Findings:
 
     Attributes:
         study: The study.
-        trained: Its completed trainings, in sequence of completion.
+        trained: Its completed trainings with finite values, in sequence of completion.
         sampler: That searched it; None where the study does not hold its space and costs.
         tables: Latency tables of its costs, in their sequence; empty where there are none.
     """
@@ -122,7 +122,8 @@ class Findings:
             )
         if sampler is None and isinstance(study.sampler, POPSampler):
             sampler = study.sampler
-        return cls(study, tuple(trained(study)), sampler, tuple(tables))
+        finite = [e for e in trained(study) if np.isfinite([e.accuracy, *e.costs]).all()]
+        return cls(study, tuple(finite), sampler, tuple(tables))
 
     @cached_property
     def boundary(self) -> tuple[Trained, ...]:
@@ -182,7 +183,7 @@ class Findings:
             ]
         except (ArchitectureError, KeyError):  # enqueued by hand from outside the space
             return None
-        return np.array(found).reshape(len(found), -1)
+        return np.array(found).reshape(len(found), len(space.dimensions))
 
     @property
     def accuracies(self) -> FloatArray:

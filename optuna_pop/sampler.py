@@ -331,8 +331,8 @@ class POPSampler(BaseSampler, Generic[A]):
         """What the order guaranteed of a study earlier: how a search went.
 
         Args:
-            study: With at least as many completed trials.
-            after: Numbers of completed trials, ascending.
+            study: With at least as many completed trials of finite values.
+            after: Numbers of such trials, ascending.
 
         Returns:
             The certificate after each, without the single architectures unseen. Trials that ended
@@ -341,7 +341,11 @@ class POPSampler(BaseSampler, Generic[A]):
         check_directions(study, self._scope.costs)
         ended = [trial for trial in all_trials(study) if trial.state.is_finished()]
         ended.sort(key=lambda trial: (str(trial.datetime_complete), trial.number))
-        complete = [i for i, t in enumerate(ended) if t.state == TrialState.COMPLETE]
+        complete = [
+            i
+            for i, trial in enumerate(ended)
+            if trial.state == TrialState.COMPLETE and np.isfinite(trial.values).all()
+        ]
         view, found = self._fresh_view(study), []
         for count in after:
             view.refresh(ended[: complete[count - 1] + 1 if count else 0], but=-1)
@@ -393,7 +397,7 @@ class POPSampler(BaseSampler, Generic[A]):
         values: Sequence[float] | None,
     ) -> bool:
         view = self._view_of(study)
-        if state == TrialState.COMPLETE and values is not None:
+        if state == TrialState.COMPLETE and values is not None and np.isfinite(values).all():
             view.add(trial.number, view.ledger.architecture(trial), values)
         if view.search.leaves(view.taken, _PLENTY):
             return True  # however much the other workers took since: the storage is spared a read

@@ -14,6 +14,7 @@ from optuna_pop.cli import (
     profile_verify,
     proxy,
     register,
+    report,
     search,
     sync,
     train,
@@ -43,3 +44,4 @@ app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
 app.command("sync", epilog=sync.EXAMPLE)(sync.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)
+app.command("report", epilog=report.EXAMPLE)(report.command)

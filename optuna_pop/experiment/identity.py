@@ -115,6 +115,23 @@ def part_of(study: Study, name: str) -> dict[str, Any]:
     return part
 
 
+def parts_of(study: Study) -> dict[str, dict[str, Any]]:
+    """Return what a study says of how it was made: space, data, recipe, settings and so on.
+
+    Returns:
+        By name; latency tables, which ``tables_of`` has, are in short. Empty where it says nothing.
+    """
+    parts = {
+        name.removeprefix(_PREFIX): part
+        for name, part in study.user_attrs.items()
+        if name.startswith(_PREFIX) and isinstance(part, dict)
+    }
+    return {
+        name: {key: value for key, value in part.items() if key != _CONTENT}
+        for name, part in parts.items()
+    }
+
+
 def found_part(study: Study, name: str) -> dict[str, Any] | None:
     """Return one of the parts that a study was bound to; None if it does not hold it."""
     part: dict[str, Any] | None = study.user_attrs.get(_PREFIX + name)

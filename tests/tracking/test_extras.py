@@ -29,9 +29,22 @@ def test_mlflow_missing(monkeypatch: pytest.MonkeyPatch) -> None:
         StudyRuns(study)
 
 
-def test_matplotlib_missing() -> None:
-    code = "import sys; sys.modules['matplotlib'] = None; import optuna_pop.tracking.figures"
+@pytest.mark.parametrize(
+    ("package", "module", "extra"),
+    [
+        ("matplotlib", "figures", "figures"),
+        ("plotly", "interactive", "report"),
+        ("jinja2", "report", "report"),
+    ],
+)
+def test_package_of_figures_missing(package: str, module: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{package!r}] = None; import optuna_pop.tracking.{module}"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=False
     )
-    assert "pip install 'optuna-pop[figures]'" in found.stderr
+    assert f"pip install 'optuna-pop[{extra}]'" in found.stderr
+
+
+def test_interactive_figures_need_no_matplotlib() -> None:
+    code = "import sys; sys.modules['matplotlib'] = None; import optuna_pop.tracking.report"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -52,7 +52,8 @@ def boundary(findings: Findings, cost: int = 0) -> go.Figure:
     return dress(
         figure,
         f"{len(held)} {verb} the boundary, of {len(drawn)} trained",
-        "Up and to the left is better.",
+        "Up and to the left is better."
+        + (" Of this cost alone, whatever the others." if len(findings.cost_names) > 1 else ""),
     )
 
 

@@ -48,13 +48,14 @@ def decoders(findings: Findings, cost: int = 0) -> go.Figure:
             text=[widths_of(entry) for entry in entries] if entries is held else None,
             textposition="top center",
             textfont={"size": 11},
+            cliponaxis=False,
             customdata=about(entries),
             hovertemplate="<b>%{customdata[1]}</b><br>trial %{customdata[0]}<br>"
             f"{plain(findings.accuracy_name)}: %{{y:.4~g}}<br>%{{x:.4~g}} FPS<extra></extra>",
         )
     ms, accuracy = points_of(drawn).T
     figure.update_layout(
-        xaxis=cost_axis(1000 / ms, "frames per second", share=0.12),
+        xaxis=cost_axis(1000 / ms, "frames per second", share=0.16),
         yaxis=accuracy_axis(accuracy, findings.accuracy_name, below=0.08, above=0.16),
     )
     best = max(held, key=lambda entry: entry.accuracy)

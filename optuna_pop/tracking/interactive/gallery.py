@@ -69,9 +69,7 @@ FIGURES = (
     InteractiveFigure(
         "improvement",
         "How the boundary rose",
-        "Mean accuracy of the boundary over the range of (log) cost, after each training. The best "
-        "possible boundary is unknown; the dashed line is the highest that the order left "
-        "possible at that time.",
+        "Mean accuracy of the boundary over the range of (log) cost, after each training.",
         progress.improvement,
     ),
     InteractiveFigure(

@@ -29,6 +29,7 @@ with needs_extra("report"):
 
 _FEWEST = 2
 _TRAININGS = "trainings completed"
+_BOUNDED = " Dashed: what the order still left possible."
 
 
 def improvement(findings: Findings, cost: int = 0) -> go.Figure:
@@ -48,7 +49,8 @@ def improvement(findings: Findings, cost: int = 0) -> go.Figure:
     raised = np.diff(height, prepend=-np.inf) > 0
     n = np.arange(1, len(drawn) + 1)
     figure = go.Figure()
-    if bounds := _bounds(findings, drawn, cost):
+    bounds = _bounds(findings, drawn, cost)
+    if bounds:
         figure.add_scatter(
             x=list(bounds),
             y=list(bounds.values()),
@@ -84,7 +86,8 @@ def improvement(findings: Findings, cost: int = 0) -> go.Figure:
     return dress(
         figure,
         f"{int(raised.sum())} of {len(drawn)} trainings raised the boundary, the last was {last}",
-        f"The second half of the trainings added {height[-1] - half:.3g} to its mean accuracy.",
+        f"The second half of the trainings added {height[-1] - half:.3g} to its mean accuracy."
+        + (_BOUNDED if bounds else ""),
     )
 
 

@@ -37,7 +37,12 @@ _TEMPLATE = go.layout.Template(
         "font": {"family": _FONT, "size": 13, "color": INK},
         "paper_bgcolor": "white",
         "plot_bgcolor": "white",
-        "hoverlabel": {"align": "left", "bgcolor": "white", "bordercolor": FRAME},
+        "hoverlabel": {
+            "align": "left",
+            "bgcolor": "white",
+            "bordercolor": FRAME,
+            "font": {"color": INK},
+        },
         "xaxis": _AXIS,
         "yaxis": _AXIS,
     }
