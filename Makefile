@@ -1,6 +1,6 @@
 # make demo   a search of real networks on this machine; results in runs/demo/
 # make test   every test            make check  format, lint, types, import rules
-# make gpu-report   latency on this machine's NVIDIA GPU, written to docs/results/
+# make gpu-report   latency and training speed on this machine's NVIDIA GPU, written to docs/results/
 # make venv   the environment alone, with every extra that installs here
 
 PYTHON ?= python3

@@ -1,20 +1,24 @@
-"""Everything on latency that needs a GPU, on the one of this machine; written as a report.
+"""Everything that needs a GPU, latency and training, on the one of this machine; as a report.
 
     make gpu-report        # or: python -m benchmarks.gpu_report --out docs/results
 
 For every engine that runs here: a table of the paper's space in float32 and float16, 25 networks
 measured against it (Figure 3(a)), the published networks against ResNets (the paper's tables), and
-layers given to blocks. Without a GPU it says so and writes nothing.
+layers given to blocks. If torch finds a GPU, training throughput beside torchvision's reference
+loop. Without a GPU it says so and writes nothing.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import torch
 import typer
 
+from benchmarks import training_throughput
 from optuna_pop import BackboneSpace
 from optuna_pop.errors import OptunaPopError
 from optuna_pop.profiling import build_table
@@ -96,14 +100,26 @@ def _layers(plan: Plan) -> list[str]:
     return [f"Layers of DF1: {told.share:.1%} of their time given to blocks; not: {lost}", ""]
 
 
+def training(out: Path) -> list[str]:
+    """Measure training; returns lines of Markdown."""
+    if not torch.cuda.is_available():
+        return ["Training: not measured, as torch finds no GPU.", ""]
+    cases = training_throughput.cases_of(training_throughput.NETWORKS, compiled=True)
+    result = training_throughput.run(cases, training_throughput.Sizes(), print)
+    (out / "training_throughput.json").write_text(json.dumps(result, indent=1) + "\n")
+    return training_throughput.markdown(result)
+
+
 def main(out: Annotated[Path, typer.Option()] = Path("docs/results")) -> None:
     """Write the report."""
     found = engines()
-    if not found:
+    if not found and not torch.cuda.is_available():
         print("There is no engine with a GPU here: nothing was measured, nothing is written.")
         sys.exit(0)
     out.mkdir(parents=True, exist_ok=True)
-    lines = ["# Latency on a GPU", "", "Made by `make gpu-report`.", ""]
+    lines = ["# Latency and training on a GPU", "", "Made by `make gpu-report`.", ""]
+    lines += training(out)
+    (out / "gpu.md").write_text("\n".join(lines), encoding="utf-8")
     for engine in found:
         for precision in PRECISIONS:
             try:

@@ -31,6 +31,8 @@ class TensorSamples(Samples):
         DataError: if there are not as many labels as images, or sizes differ.
     """
 
+    y: Tensor
+
     def __init__(
         self,
         x: Tensor,

@@ -55,6 +55,12 @@ class Team:
             raise InputError(
                 f"precision {precision} cannot be trained in on this device: {error}"
             ) from error
+        if precision != "float32" and not self._accelerator.native_amp:
+            # As fp16 on a CPU, for which accelerate would train in float32 without a word.
+            raise InputError(
+                f"precision {precision} cannot be trained in on {self._accelerator.device.type}: "
+                "choose float32, or bf16"
+            )
 
     def join(self, network: nn.Module) -> nn.Module:
         """Return what to train in place of a network, whose gradients are then the team's."""

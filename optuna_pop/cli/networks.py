@@ -51,7 +51,8 @@ def space_for(what: What | None, name: str | None, backbone: str | None, data: D
     else:
         found = _named(what, name or "demo")
         _check_fit(found, repr(name or "demo"), data)
-    if not isinstance(found, _KINDS[_OF_TASK[data.task]]):
+    wanted = _KINDS[_OF_TASK[data.task]]
+    if type(found) is not wanted:
         raise DataError(
             f"data {data.name!r} is for {data.task}, which {_OF_TASK[data.task].value} networks "
             "learn: search and measure those"

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime
+import pytest
 import torch
 from optuna.trial import TrialState
 
 from optuna_pop.spaces import DecoderSpace
-from optuna_pop.spaces.df import backbone_of
+from optuna_pop.spaces.df import backbone_of, df_blocks
+from optuna_pop.trainables.data.streets import Streets
+from optuna_pop.trainables.recipes import recipe
+from optuna_pop.trainables.training import train
 from optuna_pop.trainables.weights import load_weights
 from tests.cli.conftest import made_up_table
 from tests.cli.test_search import SEARCH, opened
@@ -77,3 +81,33 @@ def test_what_cannot_be_trained_or_searched(folder: Path, run: Run) -> None:
         code, _, err = run(*words)
         assert code != 0
         assert said in " ".join(err.split()), err
+
+
+def test_what_a_training_refuses_is_one_line(folder: Path, run: Run) -> None:
+    words = ["train", "df1-seg", *DATA, *SHORT, "--out", "w.safetensors"]
+    for more, said in (
+        (["--set", "batch_size=9"], "batch_size 9 is larger than the 8 training samples"),
+        (["--set", "precision=fp16"], "fp16 cannot be trained in on cpu"),
+        (["--set", "warmup_epochs=0", "--set", "peak_lr=1e30"], "diverged at step 2 of epoch 1"),
+    ):
+        if "fp16" in said and torch.cuda.is_available():
+            continue
+        code, out, err = run(*words, *more)
+        assert code == 2
+        assert said in " ".join(err.split()), err
+        assert "Traceback" not in out + err
+        assert not Path("w.safetensors").exists()
+
+
+def test_an_unfinished_training_of_another_network_is_kept(folder: Path) -> None:
+    """Weights of one name, begun for two networks: the first's state is put aside."""
+    path = Path("w.safetensors.partial")
+    state = {"identity": "of another network", "parts": {}}
+    torch.save(state, path)
+    data = Streets(height=32, width=64, train_images=8, held_out_images=4)
+    blocks = df_blocks("df1-seg", input_shape=data.input_shape, classes=data.classes)
+    how = recipe("streets-demo").with_values({"epochs": 1, "batch_size": 4})
+    with pytest.warns(UserWarning, match=r"of another architecture.*is now .*\.partial\.other"):
+        train(blocks, data, how, seed=0, checkpoint=path)
+    assert torch.load("w.safetensors.partial.other")["identity"] == "of another network"
+    assert not path.exists()

@@ -179,6 +179,8 @@ def check_split(split: Split, data: DataSet) -> None:
         DataError: if a part is empty, labels are no classes, or all are of one.
     """
     name = data.name
+    if data.classes < 2:
+        raise DataError(f"data set {name} has one class only, of which nothing can be learnt")
     for part in ("train", "held_out", "test"):
         samples: Samples | None = getattr(split, part)
         words = part.replace("_", "-")
@@ -188,8 +190,6 @@ def check_split(split: Split, data: DataSet) -> None:
             raise DataError(f"data set {name} has no {words} samples")
         if samples.y is not None:
             check_labels(samples.y, data.classes, f"data set {name}, {words}")
-    if data.classes < 2:
-        raise DataError(f"data set {name} has one class only, of which nothing can be learnt")
     labels = split.train.y
     if labels is None:
         return

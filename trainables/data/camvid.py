@@ -175,7 +175,9 @@ def _folder(root: Path, size: tuple[int, int]) -> Arrays:
                     x[number] = np.asarray(image.convert("RGB").resize(to))
                     labels = np.asarray(mask.resize(to, Image.Resampling.NEAREST))
             except OSError as error:
-                raise DataError(f"data set camvid: cannot read image or mask: {error}") from error
+                raise DataError(
+                    f"data set camvid: cannot read image or mask: {error}; {_MEND}"
+                ) from error
             y[number] = np.where(labels < len(CLASSES), labels, VOID)
         made.append((x, y))
     return tuple(made)

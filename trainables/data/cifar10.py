@@ -165,7 +165,7 @@ def _arrays(files: tuple[Path, ...]) -> tuple[NDArray[Any], ...]:
                 source = CIFAR10(str(files[0].parents[1]), train=train, download=False)
             except (RuntimeError, OSError, ValueError) as error:
                 raise DataError(
-                    f"data set cifar10: {files[0].parent} is damaged ({error}): unpack it again"
+                    f"data set cifar10: {files[0].parent} is damaged ({error}): {_MEND}"
                 ) from error
             images = np.ascontiguousarray(source.data.transpose(0, 3, 1, 2))
             found += [images, np.array(source.targets, np.int64)]
