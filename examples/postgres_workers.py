@@ -93,7 +93,8 @@ def search(url: str, workers: int, trainings: int) -> None:
     print("Trainings of each worker:", ", ".join(str(shares[i]) for i in range(workers)))
     networks = Counter(tuple(trial.params.values()) for trial in complete)
     doubled = sum(count > 1 for count in networks.values())
-    print(f"{len(complete)} trainings, {len(networks)} different networks, {doubled} trained twice.")
+    said = f"{len(complete)} trainings, {len(networks)} different networks"
+    print(f"{said}, {doubled} trained twice.")
     if doubled or any(process.exitcode for process in processes):
         raise SystemExit(1)
 

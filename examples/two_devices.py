@@ -22,11 +22,11 @@ import optuna
 from scipy.stats import spearmanr
 
 from optuna_pop import BackboneArchitecture, BackboneSpace, POPSampler
+from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import Trained, trained
 from optuna_pop.profiling import LatencyTable, build_table
 from optuna_pop.profiling.session import Plan
 from optuna_pop.tracking.figures import boundary_figure, save_figure
-from optuna_pop.tracking.tables import boundary_rows
 from optuna_pop.trainables.data.digits import Digits
 from optuna_pop.trainables.export import export_onnx
 from optuna_pop.trainables.recipes import recipe
@@ -56,7 +56,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--trainings", type=int, default=12)
     parser.add_argument("--seconds", type=float, default=8.0, help="of measuring each device")
-    parser.add_argument("--out", type=Path, default=Path("."), help="folder of the figures")
+    parser.add_argument("--out", type=Path, default=Path(), help="folder of the figures")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     tables = {
@@ -90,7 +90,10 @@ def main() -> None:
             (latency,) = entry.costs
             print(f"  {latency:.4f} ms  {entry.accuracy:5.1f} %  {entry.architecture:24} {mark}")
         figure = boundary_figure(
-            found, cost=device, cost_label=f"latency (ms), {name}, one thread, batch 1"
+            found,
+            title=f"{name}: {len(held[device])} of {len(found)} networks hold the boundary",
+            cost=device,
+            cost_label="latency (ms), one thread, batch 1",
         )
         save_figure(figure, options.out / f"two_devices_{engine}.png")
     print(f"\nFigures: {', '.join(f'two_devices_{engine}.png' for engine in DEVICES)}.")

@@ -47,6 +47,11 @@ def screenshots() -> Path:
 def console_errors(page: Any) -> list[str]:
     """Return a list that grows with every error on a page's console from now on."""
     errors: list[str] = []
-    page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
+
+    def hear(line: Any) -> None:
+        if line.type == "error":
+            errors.append(f"{line.text} {line.location.get('url', '')}".strip())
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: errors.append(str(error)))
     return errors

@@ -17,6 +17,7 @@ from optuna_pop.findings import Choice, Findings
 from optuna_pop.tracking import study_figures
 from optuna_pop.tracking.figures import save_figure
 from optuna_pop.tracking.tables import write_csv
+from optuna_pop.tracking.words import certificate_words
 
 EXAMPLE = (
     "**Example:** optuna-pop boundary --storage sqlite:///study.db --study demo "
@@ -186,13 +187,4 @@ def _report_certificate(findings: Findings) -> None:
     found = findings.certificate
     if found is None:
         return
-    text = (
-        f"Space: {found.architectures:,} architectures in the cost range: {found.trained} "
-        f"trained, {found.pruned:,} pruned unseen, {found.open:,} open"
-    )
-    if isfinite(found.tolerance):
-        text += (
-            f"; by the order {100 * found.share_settled:.1f}% cannot beat this boundary by more "
-            f"than the tolerance ({found.tolerance:.3g} points)"
-        )
-    console().print(text + ".")
+    console().print(f"Space: {certificate_words(found)}")

@@ -79,16 +79,17 @@ def command(
 
     What is registered already stays as it is; the same command takes up what was interrupted.
     """
-    from optuna_pop.cli import registration
+    from optuna_pop.cli.registration import How, register
+    from optuna_pop.experiment.registering import Which
 
     running.prepare()
     use_data_root(data_root)
     found = load_study(storage_url, study)
-    registration.register(
+    register(
         found,
         name,
-        wanted=registration.Which(trial, tuple(budget or ()), all_boundary, tuple(alias or ())),
-        how=registration.How(
+        wanted=Which(trial, tuple(budget or ()), all_boundary, tuple(alias or ())),
+        how=How(
             weights=weights,
             recipe=recipe,
             changes=pairs(setting, "--set"),

@@ -26,7 +26,6 @@ from optuna_pop.experiment.registering import Wanted, Which
 from optuna_pop.experiment.storage import require_space
 from optuna_pop.findings import Findings
 from optuna_pop.spaces.df import Blocks
-from optuna_pop.tracking import study_figures
 from optuna_pop.tracking.mlflow_server import shown
 from optuna_pop.tracking.model_card import model_card
 from optuna_pop.tracking.model_package import Exported
@@ -112,9 +111,7 @@ def register(
     try:
         for number, network in ready.items():
             card = model_card(network.facts, findings, name)
-            versions[number] = registry.add(
-                study, network.exported, network.facts, card, study_figures.boundary(findings)
-            )
+            versions[number] = registry.add(study, network.exported, network.facts, card)
             console().print(f"Trial {number}: version {versions[number]} of {name}.")
         _point(registry, chosen, versions, force=force)
     except TrackingError as error:

@@ -19,6 +19,7 @@ from optuna_pop.cli.options import console
 from optuna_pop.cli.progress import SearchProgress
 from optuna_pop.errors import StorageError
 from optuna_pop.experiment import identity, workers
+from optuna_pop.experiment.study_page import StudyPage
 from optuna_pop.pruner import POPPruner
 from optuna_pop.sampler import POPSampler
 
@@ -89,7 +90,8 @@ def run(
     if sampler.is_exhausted(study):
         return True
     enough = StopWhenEnough(trials)
-    stops: list[Any] = [enough, StopWhenOnlyFailing(), lambda *_: recover(study)]
+    page = StudyPage(study)
+    stops: list[Any] = [enough, StopWhenOnlyFailing(), lambda *_: recover(study), page]
     if settings["patience"]:
         stops.append(StopWhenBoundaryUnchanged(settings["patience"]))
     if settings["stop_gain"] is not None:
@@ -112,6 +114,7 @@ def run(
                 mirror.finish(patient=False)
             raise
         mirror.finish(files=trainings is None)  # else whoever asks for each training stores them
+    page.write(only_if_due=trainings is not None)
     return study._stop_flag and not enough.reached
 
 

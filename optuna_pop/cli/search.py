@@ -32,11 +32,12 @@ from optuna_pop.cli.options import (
 )
 from optuna_pop.errors import CostError, InputError, TableError
 from optuna_pop.experiment import identity, storage
+from optuna_pop.experiment.study_page import StudyPage
 from optuna_pop.experiment.workers import RETRIES
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
 from optuna_pop.sampler import POPSampler
-from optuna_pop.tracking.dashboard import dashboard_command, describe_study, latency_metrics
+from optuna_pop.tracking.dashboard import dashboard_command, latency_metrics, name_metrics
 from optuna_pop.tracking.mlflow_server import shared_tracking_uri
 
 EXAMPLE = (
@@ -115,6 +116,14 @@ def command(
         Path | None,
         typer.Option(help="Folder for trainings in progress; STUDY.checkpoints by default."),
     ] = None,
+    artifacts: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for what the dashboard shows of trials: drawings, and of each network "
+            "that reaches the boundary its weights, an ONNX model and, for segmentation, a "
+            "picture. Remembered by the study; nothing is kept without."
+        ),
+    ] = None,
     stop_gain: Annotated[
         float | None,
         typer.Option(help="Stop when the best candidate is expected to add less, in points."),
@@ -182,7 +191,7 @@ def command(
     identity.bind(
         opened,
         space=identity.describe_space(found),
-        table=(tables := identity.describe_tables(latencies)),
+        table=identity.describe_tables(latencies),
         data={
             "fingerprint": images.fingerprint(),
             "name": data,
@@ -207,21 +216,17 @@ def command(
         stop_gain=stop_gain,
         retries=retries,
         checkpoints=str((checkpoints or Path(f"{study}.checkpoints")).absolute()),
+        artifacts=_artifacts(opened, artifacts),
     )
-    describe_study(
+    name_metrics(
         opened,
-        metrics=latency_metrics(
+        latency_metrics(
             [table.conditions.device_name for table in latencies],
             accuracy=TASKS[images.task].accuracy,
         ),
-        searched={
-            "space": f"{found}, {sampler.region.size:,} of them in the cost range",
-            "device": tables["device"],
-            "engine": tables["engine"],
-            "data": data,
-            "recipe": recipe,
-        },
     )
+    page = StudyPage(opened)
+    page.write()
     if ray is not None:
         processes = max(processes_per_trial, int(gpus_per_trial))
         where = storage.shared_url(storage_url), shared_tracking_uri()
@@ -232,9 +237,10 @@ def command(
         mirror.finish()
     else:
         _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
+    page.write()
     running.say_what_others_do(opened, trials)
     boundary.report(identity.findings_of(opened))
-    console().print(f"Next: {dashboard_command(storage_url)}  (Pareto front of study {study!r})")
+    console().print(f"Next: {dashboard_command(storage_url)}  (study {study!r} in the browser)")
 
 
 def _train(
@@ -250,6 +256,15 @@ def _train(
         running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
     while workers > 1 and running.recover(study).again:
         running.run(study, sampler, outage_limit_s=outage_limit, leads=True, processes=processes)
+
+
+def _artifacts(study: optuna.Study, given: Path | None) -> str | None:
+    """Return the folder of a study's artifacts: what is given, else what it had before."""
+    if given is None:
+        before: dict[str, Any] = study.user_attrs.get(identity.SETTINGS_ATTR, {})
+        return before.get("artifacts")
+    storage.require_space(given.absolute())
+    return str(given.absolute())
 
 
 def _bounds(text: str) -> tuple[float, float]:

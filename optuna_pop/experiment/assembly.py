@@ -13,6 +13,7 @@ from optuna_pop.experiment import identity
 from optuna_pop.experiment.artifacts import write_files
 from optuna_pop.experiment.durable import OUTAGE_LIMIT_S
 from optuna_pop.experiment.objective import TrainingObjective
+from optuna_pop.experiment.trial_pages import TrialPages
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_runs import StudyRuns
@@ -39,15 +40,17 @@ def objective_of(
         raise StudyError(f"study {study.study_name!r} does not say what it searches")
     settings = identity.settings_of(study)
     mirror = mirror_of(study, outage_limit_s=outage_limit_s)
+    tables, data, artifacts = identity.tables_of(study), data_of(study), settings.get("artifacts")
     objective = TrainingObjective(
         space,
-        identity.tables_of(study),
-        data_of(study),
+        tables,
+        data,
         recipe_of(study),
         settings["seed"],
         weights=weights_of(study),
         mirror=mirror,
         checkpoints=Path(settings["checkpoints"]),
+        pages=TrialPages(tables, data, None if artifacts is None else Path(artifacts)),
     )
     return objective, mirror
 

@@ -73,7 +73,7 @@ class DurableStorage(BaseStorage, BaseHeartbeat):
         signs: bool = True,
     ) -> None:
         self.backend = backend
-        self._where = where
+        self.where = where
         self._limit_s = limit_s
         self._signs = signs
         self._given_up = False
@@ -254,7 +254,7 @@ class DurableStorage(BaseStorage, BaseHeartbeat):
                 raise
             self._given_up = True
             raise StorageError(
-                f"storage {self._where} has not answered for {self._limit_s:.0f} s: "
+                f"storage {self.where} has not answered for {self._limit_s:.0f} s: "
                 f"{first_line(error)}; what it holds is safe: when it is back, the same command "
                 "goes on"
             ) from error
@@ -270,11 +270,11 @@ class DurableStorage(BaseStorage, BaseHeartbeat):
                 return
             self._away = error is not None
         if error is None:
-            _logger.warning("optuna-pop: storage %s answers again", self._where)
+            _logger.warning("optuna-pop: storage %s answers again", self.where)
         else:
             _logger.warning(
                 "optuna-pop: storage %s is away (%s): trying again for up to %.0f s",
-                self._where,
+                self.where,
                 first_line(error),
                 self._limit_s,
             )

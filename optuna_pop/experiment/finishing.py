@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, cast
 
 from optuna_pop.errors import EngineError, InputError, MissingExtraError
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.profiling import LatencyTable
-from optuna_pop.profiling.engines import EngineOptions
+from optuna_pop.profiling.engines import EngineOptions, Precision
 from optuna_pop.profiling.records import LatencyRecord
 from optuna_pop.profiling.session import Plan, device_name, measure
 from optuna_pop.spaces.blocks import BlockConfig
@@ -31,6 +31,11 @@ from optuna_pop.trainables.weights import Weights, load_weights, save_weights
 LARGEST_EXCESS = 0.1
 """A measured latency may lie above the one that a network was chosen by, by this share of it."""
 _NETWORK = "network"
+_TENSORRT: Final[dict[str, Literal["tensorrt", "tensorrt-rtx"]]] = {
+    "tensorrt": "tensorrt",
+    "tensorrt-rtx": "tensorrt-rtx",
+}
+"""Engines of tables that TensorRT's own files can be built for."""
 
 
 @dataclass(frozen=True)
@@ -155,25 +160,22 @@ def export(weights: Weights, path: Path, tables: Sequence[LatencyTable]) -> Expo
     model = ImageModel(network, weights.statistics)
     whole = to_image_onnx(model)
     check_image_parity(model, whole)
-    engines = {}
-    for table in tables:
-        if table.conditions.engine == "tensorrt" and unlike_here(table) is None:
-            options = EngineOptions(precision=table.conditions.precision)
-            engines[f"{table.fingerprint}.engine"] = build_engine(plain, options, path.name)
+    engines = {
+        f"{table.fingerprint}.engine": _engine(plain, table, path.name)
+        for table in tables
+        if table.conditions.engine in _TENSORRT
+        and table.conditions.precision != "int8"  # which needs the ranges of real activations
+        and unlike_here(table) is None
+    }
     return Exported(whole, plain, path.read_bytes(), engines, model.example().numpy())
 
 
-def build_engine(model: bytes, options: EngineOptions, label: str) -> bytes:
-    """Return a TensorRT engine of an ONNX model, for this GPU alone.
+def _engine(model: bytes, table: LatencyTable, label: str) -> bytes:
+    """Build what a table of TensorRT measured, for this GPU alone."""
+    from optuna_pop.profiling.trt import building, library
 
-    Raises:
-        MissingExtraError: if TensorRT is not installed.
-        InputError: if it rejects the model.
-    """
-    from optuna_pop.profiling.trt.building import build
-    from optuna_pop.profiling.trt.library import load
-
-    return bytes(build(load("tensorrt"), model, options, label=label))
+    trt = library.load(_TENSORRT[table.conditions.engine])
+    return building.build(trt, model, _plan(table, 0.0).options, label=label)
 
 
 def unlike_here(table: LatencyTable) -> str | None:
@@ -226,5 +228,6 @@ def _record(table: LatencyTable, network: bytes, seconds: float) -> LatencyRecor
 
 
 def _plan(table: LatencyTable, seconds: float) -> Plan:
-    options = EngineOptions(precision=table.conditions.precision)
+    # The engine refuses a precision that it does not have.
+    options = EngineOptions(precision=cast("Precision", table.conditions.precision))
     return Plan(table.conditions.engine, options, seconds=seconds)

@@ -16,6 +16,7 @@ from optuna.trial import Trial, TrialState
 from optuna_pop.curves import CurveTrial
 from optuna_pop.errors import StorageError
 from optuna_pop.experiment.identity import ERROR_ATTR
+from optuna_pop.experiment.trial_pages import TrialPages
 from optuna_pop.experiment.workers import begin, mark_interrupted
 from optuna_pop.fingerprint import fingerprint
 from optuna_pop.ledger import HELD_OUT_ATTR, REPRODUCIBLE_ATTR
@@ -47,6 +48,7 @@ class TrainingObjective:
         mirror: MLflow runs of the study; None leaves it out.
         checkpoints: Folder for the state of trainings that are not finished, so that whoever
             trains the same architecture after an interruption goes on; None keeps none.
+        pages: Shows trials in optuna-dashboard and keeps trained networks; None leaves it out.
         on_start: Told the architecture in words.
         on_step: Told each training's steps done and steps in all.
     """
@@ -60,6 +62,7 @@ class TrainingObjective:
     weights: Weights | None = None
     mirror: StudyMirror | None = None
     checkpoints: Path | None = None
+    pages: TrialPages | None = None
     on_start: Callable[[str], None] | None = None
     on_step: OnProgress | None = None
 
@@ -96,6 +99,8 @@ class TrainingObjective:
         for name, value in metrics.items():
             trial.set_user_attr(name, value)
         state_file = self._state_file(trial)
+        if self.pages:
+            self.pages.begin(trial, str(architecture), blocks)
         try:
             how = partial(train_parallel, processes=self.processes) if self.processes > 1 else train
             result = how(
@@ -120,6 +125,8 @@ class TrainingObjective:
                 state = TrialState.COMPLETE
                 values = (result.accuracy, *latencies)
                 metrics |= dict(zip(objective_keys(trial.study), values, strict=True))
+                if self.pages:
+                    self.pages.end(trial, result, latencies)
         except TrialPruned:
             state = TrialState.PRUNED
             if state_file is not None:

@@ -40,7 +40,14 @@ class Server:
         self.url = f"postgresql+psycopg://pop@127.0.0.1:{port}/pop"
         self._run(programs / "initdb", "-D", self._data, "-U", "pop", "-A", "trust", "--no-sync")
         self.start()
-        self._run(programs / "createdb", "-h", "127.0.0.1", "-p", port, "-U", "pop", "pop")
+        self._port = port
+        self.create("pop")
+
+    def create(self, name: str) -> str:
+        """Make an empty database; return its SQLAlchemy URL."""
+        words = ("-h", "127.0.0.1", "-p", self._port, "-U", "pop", name)
+        self._run(self._programs / "createdb", *words)
+        return f"{self.url.rpartition('/')[0]}/{name}"
 
     def start(self) -> None:
         """Start, or start again."""

@@ -1,4 +1,4 @@
-"""How a study shows in optuna-dashboard: names of its metrics, a note, the command to open it."""
+"""How a study shows in optuna-dashboard: names of its metrics, notes, the command to open it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from collections.abc import Mapping, Sequence
 
 from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from optuna_pop.errors import InputError, needs_extra
+from optuna_pop.findings import Findings
+from optuna_pop.tracking.study_note import study_note, with_what_people_wrote
 
 METRICS = ("accuracy (%)", "latency (ms)")
 
@@ -27,7 +30,7 @@ def describe_study(
     """Name a study's metrics and write its note, the latter where optuna-dashboard is installed.
 
     Args:
-        study: Described again, it is the same.
+        study: Described again, its note is what it has found by then.
         metrics: Name and unit of each objective.
         searched: What was searched, on what and how, e.g. ``{"space": "377 DF backbones",
             "device": "...", "data": "..."}``.
@@ -37,12 +40,18 @@ def describe_study(
 
     Raises:
         InputError: if there are not as many names as objectives.
+        StudyError: if the study has one objective.
     """
     name_metrics(study, metrics)
-    if importlib.util.find_spec("optuna_dashboard") is None:
+    if not is_installed():
         return False
-    write_note(study, study_note(study, metrics=metrics, searched=searched))
+    write_note(study, study_note(Findings.of(study), searched=searched))
     return True
+
+
+def is_installed() -> bool:
+    """Whether optuna-dashboard is there, which notes and figures are written with."""
+    return importlib.util.find_spec("optuna_dashboard") is not None
 
 
 def latency_metrics(devices: Sequence[str], *, accuracy: str = "top-1") -> tuple[str, ...]:
@@ -79,51 +88,53 @@ def name_metrics(study: Study, metrics: Sequence[str]) -> None:
         study.set_metric_names(list(metrics))
 
 
-def study_note(
-    study: Study, *, metrics: Sequence[str] = METRICS, searched: Mapping[str, str] | None = None
-) -> str:
-    """Say in Markdown what a study searched and how to read it."""
-    lines = [f"# {study.study_name}", ""]
-    lines += ["Partial Order Pruning: the best trade-off of " + " against ".join(metrics) + ".", ""]
-    if searched:
-        lines += ["| | |", "| --- | --- |"]
-        lines += [f"| {_cell(name)} | {_cell(words)} |" for name, words in searched.items()]
-        lines.append("")
-    lines += [
-        "**How to read it.** Each trial trained one network; its architecture is in the trial's "
-        "user attributes. In the Pareto front the marked trials are the boundary: no other one is "
-        "both faster and more accurate. Networks that could not lift it were never trained, so "
-        "they are no trials. A failed trial's network may come again as a later trial.",
-    ]
-    return "\n".join(lines)
-
-
 def write_note(study: Study, body: str) -> None:
-    """Set a study's note in optuna-dashboard; the same note is not written twice.
+    """Set a study's note but for what people wrote below it; the same is not written twice.
 
     Raises:
         MissingExtraError: if optuna-dashboard is not installed.
     """
     with needs_extra("dashboard"):
-        from optuna_dashboard import (
-            get_note,
-            save_note,
-        )
-    if get_note(study) != body:
+        from optuna_dashboard import get_note, save_note
+    current = get_note(study)
+    body = with_what_people_wrote(body, current, study.study_name)
+    if current != body:
         save_note(study, body)
+
+
+def trials_without_note(study: Study) -> list[FrozenTrial]:
+    """List the trials that have no note.
+
+    Raises:
+        MissingExtraError: if optuna-dashboard is not installed.
+    """
+    with needs_extra("dashboard"):
+        from optuna_dashboard._note import note_ver_key
+    noted = study._storage.get_study_system_attrs(study._study_id)
+    trials = study.get_trials(deepcopy=False)
+    return [trial for trial in trials if note_ver_key(trial._trial_id) not in noted]
+
+
+def add_trial_note(study: Study, trial: Trial | FrozenTrial, body: str) -> None:
+    """Give a trial its first note; ``save_note`` takes none that has ended.
+
+    Raises:
+        MissingExtraError: if optuna-dashboard is not installed.
+    """
+    with needs_extra("dashboard"):
+        from optuna_dashboard._note import note_ver_key, split_body
+    parts = {**split_body(body, trial._trial_id), note_ver_key(trial._trial_id): 1}
+    for name, part in parts.items():
+        study._storage.set_study_system_attr(study._study_id, name, part)
 
 
 def dashboard_command(storage_url: str) -> str:
     """Return the shell command that opens a storage in the browser, without a password."""
-    return f"optuna-dashboard {shlex.quote(without_password(storage_url))}"
+    return f"optuna-pop dashboard --storage {shlex.quote(without_password(storage_url))}"
 
 
 def without_password(storage_url: str) -> str:
     """Return the address of a storage as others may read it."""
-    with contextlib.suppress(ArgumentError):  # a journal file, say: the dashboard takes its path
+    with contextlib.suppress(ArgumentError):  # which is not for the command to say
         return make_url(storage_url).render_as_string(hide_password=True)
     return storage_url
-
-
-def _cell(words: str) -> str:
-    return " ".join(str(words).replace("|", "\\|").split())

@@ -57,17 +57,27 @@ def reconcile(study: Study, runs: StudyRuns) -> Reconciled:
     parent = runs.find()
     parent_id = None if parent is None else parent.info.run_id
     known = _by_trial(runs.tagged(), trials, parent_id)
+    parents = {run.data.tags.get(PARENT_TAG) for several in known.values() for run in several}
+    objectives = objective_keys(study)
     done: dict[str, list[int]] = defaultdict(list)
     removed = 0
-    parents = {run.data.tags.get(PARENT_TAG) for several in known.values() for run in several}
     for number, trial in trials.items():
         if not trial.state.is_finished():
             continue
-        best, *others = known.get(number) or [None]
-        for other in filter(None, others):
-            runs.delete(other.info.run_id)
+        record = TrialRecord.of(trial, objectives)
+        found = [(run, runs.lack(record, run)) for run in known.get(number, [])]
+        found.sort(key=lambda pair: (pair[0].data.tags.get(PARENT_TAG) != parent_id, bool(pair[1])))
+        for run, _ in found[1:]:
+            runs.delete(run.info.run_id)
             removed += 1
-        done[_bring(trial, best, study, runs, parent_id)].append(number)
+        what = "written"
+        if found:
+            run, lack = found[0]
+            right = not lack and run.data.tags.get(PARENT_TAG) == parent_id
+            what = "right" if right else "replaced" if lack.contradicted else "completed"
+        if what != "right":
+            runs.write(trial, found[0][0] if found else None)
+        done[what].append(number)
     removed += _remove_parents(runs, parents - {None, parent_id})
     changed = removed or done.keys() - {"right"}
     running = any(trial.state == TrialState.RUNNING for trial in trials.values())
@@ -79,24 +89,10 @@ def reconcile(study: Study, runs: StudyRuns) -> Reconciled:
     )
 
 
-def _bring(
-    trial: FrozenTrial, run: Run | None, study: Study, runs: StudyRuns, parent: str | None
-) -> str:
-    """Make a trial's run right; say what was done."""
-    if run is None:
-        runs.write(trial)
-        return "written"
-    lack = runs.lack(TrialRecord.of(trial, objective_keys(study)), run)
-    if not lack and run.data.tags.get(PARENT_TAG) == parent:
-        return "right"
-    runs.write(trial, run)
-    return "replaced" if lack.contradicted else "completed"
-
-
 def _by_trial(
     found: Iterable[Run], trials: dict[int, FrozenTrial], parent: str | None
 ) -> dict[int, list[Run]]:
-    """Runs of each trial, the one to keep first.
+    """Runs of each trial.
 
     Another study may have the same name: a run below another parent is this study's only if its
     trial began at the same millisecond.
@@ -110,14 +106,6 @@ def _by_trial(
             or run.info.start_time == milliseconds(trial.datetime_start)
         ):
             known[trial.number].append(run)
-    for several in known.values():
-        several.sort(
-            key=lambda run: (
-                run.data.tags.get(PARENT_TAG) != parent,
-                run.info.status == "RUNNING",
-                run.info.run_id,
-            )
-        )
     return known
 
 

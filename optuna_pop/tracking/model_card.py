@@ -4,39 +4,41 @@ from __future__ import annotations
 
 from optuna_pop.findings import Findings
 from optuna_pop.profiling import LatencyTable
-from optuna_pop.tracking.model_package import FIGURE
+from optuna_pop.tracking.model_package import CARD, FIGURE, Card
 from optuna_pop.tracking.network_facts import Cost, NetworkFacts
 
 _MOST_NAMES = 40  # of classes that a card lists
 
 
-def model_card(facts: NetworkFacts, findings: Findings, name: str) -> str:
-    """Write the card in Markdown.
+def model_card(facts: NetworkFacts, findings: Findings, name: str) -> Card:
+    """Write the card of a network.
 
     Args:
         facts: What is known of the network.
         findings: Of the study that found it.
         name: Of the registered model.
+
+    Raises:
+        MissingExtraError: if matplotlib is not installed.
     """
-    parts = [
-        _title(facts, name),
-        _use(facts, name),
-        _numbers(facts),
-        _latency(facts),
-        _boundary(facts, findings),
-        _making(facts, findings),
-        _limits(facts),
-    ]
-    return "\n".join(parts)
+    from optuna_pop.tracking import study_figures
+
+    what = f"{facts.measure} {facts.accuracy:.2f} %"
+    costs = ", ".join(f"{cost.name} {cost.value:.4g}" for cost in facts.costs)
+    core = [_use(facts, name), _numbers(facts), _latency(facts)]
+    summary = [f"{what}, {costs}: {facts.architecture}\n", _what(facts), *core]
+    summary.append(f"{CARD} of the model has the whole card, with the boundary and its limits.\n")
+    text = [f"# {name}: `{facts.architecture}`\n", _what(facts), *core]
+    text += [_boundary(facts, findings), _making(facts, findings), _limits(facts)]
+    return Card("\n".join(text), "\n".join(summary), study_figures.boundary(findings))
 
 
-def _title(facts: NetworkFacts, name: str) -> str:
+def _what(facts: NetworkFacts) -> str:
     does = {
         "segmentation": f"gives each pixel of an image one of {facts.classes} classes",
         "classification": f"gives an image one of {facts.classes} classes",
     }[facts.task]
     return (
-        f"# {name}: `{facts.architecture}`\n\n"
         f"A network that {does}, found by Partial Order Pruning (optuna-pop) as trial "
         f"{facts.trial} of study `{facts.study}`, trained on `{facts.data}`.\n"
     )
@@ -57,7 +59,7 @@ def _use(facts: NetworkFacts, name: str) -> str:
         f"classes, float32 `({facts.classes},)`",
     }[facts.task]
     names = ""
-    if facts.class_names is not None:
+    if facts.class_names is not None and facts.class_names[0] != "0":
         shown = [f"{i} {word}" for i, word in enumerate(facts.class_names[:_MOST_NAMES])]
         names = f"\n- Classes: {', '.join(shown)}{', ...' if facts.classes > len(shown) else ''}"
     return (
@@ -67,7 +69,7 @@ def _use(facts: NetworkFacts, name: str) -> str:
         f"- `image`: {kind}.\n- `answer`: {gives}.{names}\n"
         "- Needs MLflow, NumPy and ONNX Runtime; no torch. `model.onnx` does the same wherever "
         "ONNX runs; `extra/network.onnx` is the bare network, `extra/weights.safetensors` are "
-        "torch's weights.\n"
+        "torch's weights, `extra/example.npy` is an image that it takes.\n"
     )
 
 
@@ -81,8 +83,8 @@ def _numbers(facts: NetworkFacts) -> str:
         rows.append((cost.name, f"{cost.value:.4g}"))
         if cost.latency is not None:
             rows.append((f"{cost.name}, measured", f"{cost.latency:.4g}"))
-    rows.append(("multiply-accumulates", f"{facts.macs / 1e6:,.1f} M"))
-    rows.append(("parameters", f"{facts.parameters / 1e6:,.2f} M"))
+    rows.append(("multiply-accumulates", f"{facts.macs:,}"))
+    rows.append(("parameters", f"{facts.parameters:,}"))
     lines = "\n".join(f"| {_cell(name)} | {value} |" for name, value in rows)
     return f"## Numbers\n\n| | |\n| --- | ---: |\n{lines}\n"
 

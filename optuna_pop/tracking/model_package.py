@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from optuna_pop.errors import needs_extra
 from optuna_pop.files import write_whole
@@ -20,6 +23,24 @@ from optuna_pop.tracking.network_facts import NetworkFacts
 
 CARD, FIGURE = "README.md", "boundary.png"
 _LOADER = "optuna_pop_served"
+_LARGEST_EXAMPLE = 500_000
+"""Numbers of an input example. MLflow keeps it as text that it reads whenever a model is loaded: an
+image of Cityscapes would take 138 MB and 5 s."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a person reads of a network.
+
+    Attributes:
+        text: All of it, in Markdown.
+        summary: What matters most.
+        figure: Of the boundary, that the text shows.
+    """
+
+    text: str
+    summary: str
+    figure: Figure
 
 
 @dataclass(frozen=True)
@@ -38,15 +59,14 @@ class Exported:
     network: bytes
     weights: bytes
     engines: Mapping[str, bytes]
-    example: Any
+    example: NDArray[Any]
 
 
 def write_package(
     folder: Path,
     exported: Exported,
     facts: NetworkFacts,
-    card: str,
-    figure: Figure,
+    card: Card,
     *,
     model_id: str | None = None,
     run_id: str | None = None,
@@ -57,8 +77,7 @@ def write_package(
         folder: That is made.
         exported: The network.
         facts: What is known of it.
-        card: Its model card, in Markdown.
-        figure: Of the boundary, that the card shows.
+        card: Its model card.
         model_id: Of MLflow, if it has one.
         run_id: Of the MLflow run that made it.
 
@@ -84,7 +103,7 @@ def write_package(
             code_paths=[str(code)],
             mlflow_model=Model(model_id=model_id, run_id=run_id),
             signature=_signature(facts),
-            input_example=exported.example,
+            input_example=exported.example if exported.example.size <= _LARGEST_EXAMPLE else None,
             pip_requirements=[
                 f"mlflow=={version('mlflow')}",
                 f"numpy=={version('numpy')}",
@@ -98,10 +117,13 @@ def write_package(
     described = Model.load(str(folder))
     described.flavors["python_function"]["loader_module"] = loader
     described.save(str(folder / "MLmodel"))
-    write_whole(folder / CARD, card)
-    save_figure(figure, folder / FIGURE)
+    write_whole(folder / CARD, card.text)
+    save_figure(card.figure, folder / FIGURE)
     write_whole(folder / "extra" / "network.onnx", exported.network)
     write_whole(folder / "extra" / "weights.safetensors", exported.weights)
+    with io.BytesIO() as example:
+        np.save(example, exported.example)
+        write_whole(folder / "extra" / "example.npy", example.getvalue())
     for name, content in exported.engines.items():
         write_whole(folder / "extra" / name, content)
     for table in facts.tables:
@@ -109,13 +131,12 @@ def write_package(
 
 
 def _signature(facts: NetworkFacts) -> Any:
-    import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
     channels, height, width = facts.input_shape
     kind = np.dtype(np.uint8 if facts.normalises else np.float32)
-    outputs = [TensorSpec(np.dtype(np.uint8), (height, width))]
+    outputs: list[Any] = [TensorSpec(np.dtype(np.uint8), (height, width))]
     if facts.task == "classification":
         outputs = [
             TensorSpec(np.dtype(np.int64), (1,), "label"),

@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
 from optuna.study import Study
 
 from optuna_pop.errors import InputError, TrackingError
 from optuna_pop.tracking.mlflow_names import RUN_ATTR
 from optuna_pop.tracking.mlflow_server import connect, experiment_id, readable
-from optuna_pop.tracking.model_package import Exported, write_package
+from optuna_pop.tracking.model_package import Card, Exported, write_package
 from optuna_pop.tracking.network_facts import (
     COST,
     DATA,
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 
 FASTEST, MOST_ACCURATE, KNEE = "fastest", "most-accurate", "knee"
 _LONGEST_NAME = 255
+_LONGEST_DESCRIPTION = 5000  # that MLflow's databases hold
+_LONGEST_PARAM = 500
 _PAGE = 200
 _UNITS = {"ms": 1.0, "us": 1e3, "ns": 1e6}  # how many make a millisecond
 
@@ -130,9 +131,7 @@ class ModelRegistry:
                     return int(version.version)
         return None
 
-    def add(
-        self, study: Study, exported: Exported, facts: NetworkFacts, card: str, figure: Figure
-    ) -> int:
+    def add(self, study: Study, exported: Exported, facts: NetworkFacts, card: Card) -> int:
         """Register a network as a new version, with a run of its own below the study's.
 
         Returns:
@@ -148,7 +147,10 @@ class ModelRegistry:
                     name=_safe(f"{self.name}-{facts.study}-{facts.trial}"),
                     source_run_id=run_id,
                     tags=tags,
-                    params={"architecture": facts.architecture, "recipe": facts.recipe},
+                    params={
+                        "architecture": facts.architecture[:_LONGEST_PARAM],
+                        "recipe": facts.recipe[:_LONGEST_PARAM],
+                    },
                     model_type=facts.task,
                 )
                 try:
@@ -159,7 +161,6 @@ class ModelRegistry:
                             exported,
                             facts,
                             card,
-                            figure,
                             model_id=logged.model_id,
                             run_id=run_id,
                         )
@@ -175,7 +176,7 @@ class ModelRegistry:
                     logged.artifact_location,
                     run_id=run_id,
                     tags=tags,
-                    description=card,
+                    description=card.summary[:_LONGEST_DESCRIPTION],
                     model_id=logged.model_id,
                 )
         return int(version.version)

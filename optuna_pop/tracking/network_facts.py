@@ -139,7 +139,7 @@ class NetworkFacts:
             TRAINING: self.training,
             WEIGHTS: self.weights,
         }
-        numbers = {name: f"{value:.8g}" for name, value in self.metrics().items()}
+        numbers = {name: f"{value:.6g}" for name, value in self.metrics().items()}
         said = {name: str(word)[:LONGEST_TAG] for name, word in words.items() if word is not None}
         return numbers | said
 

@@ -90,9 +90,9 @@ class MLflowTracker:
         Raises:
             TrackingError: if MLflow is away for longer than the limit.
         """
-        while self._mirrors:
-            _, (_, mirror) = self._mirrors.popitem()
+        for key, (_, mirror) in list(self._mirrors.items()):
             mirror.finish()
+            del self._mirrors[key]
 
     def __enter__(self) -> Self:
         return self

@@ -63,6 +63,16 @@ def made_up_table(folder: Path, factor: float = 1.0) -> LatencyTable:
     )
 
 
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with finished studies ``digits`` and ``streets``, to register networks of."""
+    from tests.cli.registered import make_studies
+
+    folder = tmp_path_factory.mktemp("finished")
+    make_studies(folder)
+    return folder
+
+
 @pytest.fixture
 def run(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

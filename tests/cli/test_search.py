@@ -86,7 +86,7 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
     code, out, err = run(*SEARCH, "--storage", URL, "--trials", 2)
     assert code == 0, err
     assert "Boundary of study 'pop'" in out
-    assert "optuna-dashboard sqlite:///study.db" in out
+    assert "optuna-pop dashboard --storage sqlite:///study.db" in out
     code, out, _ = run(*SEARCH, "--storage", URL, "--trials", 3)
     assert code == 0
     assert "2 of 3 trainings done" in out

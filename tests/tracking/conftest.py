@@ -10,8 +10,8 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,7 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 BIN = Path(sys.executable).parent
 _START_S = 180.0  # of a loaded machine; seconds on an idle one
+Serve = Callable[[], AbstractContextManager[None]]
 
 
 def free_port() -> int:
@@ -68,6 +69,17 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     command += ["--artifacts-destination", str(folder / "artifacts"), "--workers", "1"]
     with serving(command, f"{address}/health", folder / "server.log"):
         yield address
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Serve]:
+    """The address of a server of this test alone, and what runs it."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
+    port = free_port()
+    address = f"http://127.0.0.1:{port}"
+    command = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--workers", "1"]
+    return address, lambda: serving(command, f"{address}/health", tmp_path / "server.log")
 
 
 @pytest.fixture(autouse=True)

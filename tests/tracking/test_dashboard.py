@@ -83,10 +83,9 @@ def test_without_the_dashboard_only_the_metrics_are_named(
 
 def test_command() -> None:
     command = dashboard.dashboard_command
-    assert command("sqlite:///study.db") == "optuna-dashboard sqlite:///study.db"
-    assert command("sqlite:///my study.db") == "optuna-dashboard 'sqlite:///my study.db'"
+    assert command("sqlite:///study.db") == "optuna-pop dashboard --storage sqlite:///study.db"
+    assert command("sqlite:///my study.db").endswith("--storage 'sqlite:///my study.db'")
     assert "s3cret" not in command("postgresql+psycopg://me:s3cret@host/name")
-    assert command("journal.log") == "optuna-dashboard journal.log"
 
 
 @pytest.mark.browser

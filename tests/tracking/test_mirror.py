@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import AbstractContextManager
-from pathlib import Path
 
 import optuna
 import pytest
@@ -17,21 +14,8 @@ from optuna_pop.errors import TrackingError
 from optuna_pop.tracking.mirror import StudyMirror
 from optuna_pop.tracking.mlflow_names import EPOCHS_ATTR, TRIAL_TAG
 from optuna_pop.tracking.mlflow_runs import StudyRuns
-from tests.tracking.conftest import BIN, free_port, serving
+from tests.tracking.conftest import Serve
 from tests.tracking.studies import ask, children, make_study, parent_of
-
-Serve = Callable[[], AbstractContextManager[None]]
-
-
-@pytest.fixture
-def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[str, Serve]:
-    """The address of a server of this test alone, and what runs it."""
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    command = [str(BIN / "mlflow"), "server", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--backend-store-uri", f"sqlite:///{tmp_path}/mlflow.db", "--workers", "1"]
-    return address, lambda: serving(command, f"{address}/health", tmp_path / "server.log")
 
 
 def test_what_could_not_be_logged_is_written_later(
