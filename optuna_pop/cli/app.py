@@ -7,6 +7,7 @@ import typer
 from optuna_pop.cli import (
     boundary,
     compare,
+    dashboard,
     export,
     profile,
     profile_export,
@@ -39,3 +40,4 @@ app.command("train", epilog=train.EXAMPLE)(train.command)
 app.command("export", epilog=export.EXAMPLE)(export.command)
 app.command("compare", epilog=compare.EXAMPLE)(compare.command)
 app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
+app.command("dashboard", epilog=dashboard.EXAMPLE)(dashboard.command)
