@@ -7,6 +7,7 @@ import typer
 from optuna_pop.cli import (
     boundary,
     compare,
+    dashboard,
     export,
     profile,
     profile_export,
@@ -45,3 +46,4 @@ app.command("boundary", epilog=boundary.EXAMPLE)(boundary.command)
 app.command("sync", epilog=sync.EXAMPLE)(sync.command)
 app.command("register", epilog=register.EXAMPLE)(register.command)
 app.command("report", epilog=report.EXAMPLE)(report.command)
+app.command("dashboard", epilog=dashboard.EXAMPLE)(dashboard.command)

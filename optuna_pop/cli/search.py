@@ -237,7 +237,7 @@ def command(
         mirror.finish()
     else:
         _train(opened, sampler, storage_url, workers, processes_per_trial, outage_limit)
-    page.write()
+    page.complete()
     running.say_what_others_do(opened, trials)
     boundary.report(identity.findings_of(opened))
     console().print(f"Next: {dashboard_command(storage_url)}  (study {study!r} in the browser)")

@@ -23,6 +23,9 @@ WRITTEN_ATTR = "optuna_pop:note_written"
 ``[seconds since 1970, seconds]``.
 """
 
+DRAWN_ATTR = "optuna_pop:figures_drawn"
+"""System attribute of a study: completed trainings that its figures show."""
+
 _PAUSE_S = 30.0  # between two workers' notes
 _SHARE = 0.05  # of a search's time that notes may take
 
@@ -71,6 +74,28 @@ class StudyPage:
         took = time.time() - now
         storage.set_study_system_attr(key, WRITTEN_ATTR, [now, took])
         self._due = time.monotonic() + _pause(took)
+
+    def draw(self) -> None:
+        """Draw the study's figures, unless they show all its trainings already."""
+        if not self._is_installed:
+            return
+        with harmless(f"the figures of study {self._study.study_name!r} were not drawn"):
+            from optuna_pop.tracking.dashboard_figures import write_figures
+
+            storage, key = self._study._storage, self._study._study_id
+            findings = identity.findings_of(self._study)
+            count = len(findings.trained)
+            if storage.get_study_system_attrs(key).get(DRAWN_ATTR) != count:
+                write_figures(findings)
+                storage.set_study_system_attr(key, DRAWN_ATTR, count)
+
+    def complete(self) -> None:
+        """Write all that the dashboard shows of the study: its note, its trials', its figures."""
+        self.write()
+        if self._is_installed:
+            with harmless(f"trials of study {self._study.study_name!r} got no notes"):
+                add_missing_trial_notes(self._study)
+        self.draw()
 
 
 def _pause(took_s: float) -> float:

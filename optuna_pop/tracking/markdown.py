@@ -15,16 +15,14 @@ def table(
         rows: Cells in Markdown, see ``cell`` and ``code``.
         numbers: Columns that are aligned to the right.
     """
-    # The dashboard puts no space between columns.
-    names = [
-        f"{name}&emsp;" if at not in numbers else f"&emsp;{name}" for at, name in enumerate(head)
-    ]
     rule = ["---:" if at in numbers else "---" for at in range(len(head))]
-    padded = [
-        [f"{text}&emsp;" if at not in numbers else f"&emsp;{text}" for at, text in enumerate(row)]
-        for row in rows
-    ]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (names, rule, *padded))
+    lines = [_spaced(head), rule, *map(_spaced, rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _spaced(row: Sequence[str]) -> list[str]:
+    """Keep columns apart, which the dashboard does not."""
+    return [text if at == 0 else f"&emsp;{text}" for at, text in enumerate(row)]
 
 
 def cell(words: str) -> str:
@@ -33,5 +31,5 @@ def cell(words: str) -> str:
 
 
 def code(words: str) -> str:
-    """Show words as they are, in a cell too."""
-    return f"`{cell(words).replace('`', chr(39))}`"
+    """Show words as they are; in a table this is still to be put through ``cell``."""
+    return f"`{' '.join(words.split()).replace('`', chr(39))}`"

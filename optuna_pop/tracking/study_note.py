@@ -39,12 +39,11 @@ def study_note(
     """
     names = (findings.accuracy_name, *findings.cost_names)
     parts = [
-        heading(findings.study.study_name),
-        f"The best trade-off of {' against '.join(names)}. {_progress(findings)}",
+        f"{heading(findings.study.study_name)} the best trade-off of {' against '.join(names)}. "
+        f"{_progress(findings)}",
     ]
     if searched:
-        rows = [[f"**{cell(name)}**", cell(words)] for name, words in searched.items()]
-        parts.append(table(["", ""], rows))
+        parts.append("\n".join(f"- **{name}**: {words}" for name, words in searched.items()))
     proof = findings.certificate
     if proof is not None:
         parts.append(f"## What is certain\n\n{certificate_words(proof)}")
@@ -56,8 +55,8 @@ def study_note(
 
 
 def heading(study_name: str) -> str:
-    """Return the line that a note begins with."""
-    return f"# {study_name}\n\nPartial Order Pruning."
+    """Return what a note begins with."""
+    return f"# {study_name}\n\nPartial Order Pruning:"
 
 
 def with_what_people_wrote(body: str, current: str, study_name: str) -> str:
@@ -115,7 +114,7 @@ def _row(findings: Findings, entry: Trained, choices: Sequence[str]) -> list[str
     page = f"/dashboard/studies/{findings.study._study_id}/trials?numbers={entry.number}"
     return [
         f"[{entry.number}]({page})",
-        code(entry.architecture),
+        cell(code(entry.architecture)),
         f"{entry.accuracy:.2f}",
         *(f"{cost:.4g}" for cost in entry.costs),
         f"**{', '.join(choices)}**" if choices else "",

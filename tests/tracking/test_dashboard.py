@@ -16,6 +16,7 @@ from optuna_pop.findings import boundary_rows
 from optuna_pop.ledger import trained
 from optuna_pop.spaces.base import ARCHITECTURE_ATTR
 from optuna_pop.tracking import dashboard
+from optuna_pop.tracking.dashboard_figures import fitted, thinned
 from tests.browser import console_errors
 from tests.tracking.conftest import BIN, free_port, serving
 
@@ -53,7 +54,7 @@ def test_metric_names_and_note() -> None:
     note = get_note(study)
     assert note.startswith("# looks\n")
     assert "accuracy (%) against latency (ms)" in note
-    assert r"| space | 20 networks: width \| depth |" in note
+    assert "- **space**: 20 networks: width | depth" in note
     attributes = study._storage.get_study_system_attrs(study._study_id)
     assert dashboard.describe_study(study, searched=SEARCHED)
     assert attributes == study._storage.get_study_system_attrs(study._study_id)
@@ -81,6 +82,36 @@ def test_without_the_dashboard_only_the_metrics_are_named(
         dashboard.write_note(study, "note")
 
 
+def test_figures_are_thinned_and_fit_a_card() -> None:
+    import plotly.graph_objects as go
+
+    count = 5000
+    figure = go.Figure(
+        go.Scatter(
+            x=list(range(count)),
+            y=[2 * i for i in range(count)],
+            mode="markers",
+            name="trained",
+            customdata=[[i, "words"] for i in range(count)],
+            marker={"color": list(range(count)), "size": 4},
+        )
+    )
+    trace = thinned(figure).data[0]
+    assert trace.name == "trained (2,000 of 5,000)"
+    assert len(trace.x) == len(trace.y) == len(trace.customdata) == len(trace.marker.color) == 2000
+    assert (trace.x[0], trace.x[-1]) == (0, count - 1)
+    assert all(
+        y == 2 * x == 2 * about[0]
+        for x, y, about in zip(trace.x, trace.y, trace.customdata, strict=True)
+    )
+    assert len(figure.data[0].x) == count
+    figure.update_layout(title={"text": f"<b>{'long ' * 30}</b>"}, height=700)
+    lines = fitted(figure).layout.title.text.split("<br>")
+    assert len(lines) == 3
+    assert all(line.startswith("<b>") and line.endswith("</b>") for line in lines)
+    assert fitted(figure).layout.height < 500
+
+
 def test_command() -> None:
     command = dashboard.dashboard_command
     assert command("sqlite:///study.db") == "optuna-pop dashboard --storage sqlite:///study.db"
@@ -95,12 +126,13 @@ def test_study_page_shows_metrics_note_and_pareto_front(
     url = f"sqlite:///{tmp_path}/study.db"
     study = make_study(url)
     dashboard.describe_study(study, searched=SEARCHED)
-    program, storage = dashboard.dashboard_command(url).split()
     port = free_port()
     address = f"http://127.0.0.1:{port}/dashboard"
     errors = console_errors(page)
     with serving(
-        [str(BIN / program), storage, "--port", str(port)], address, tmp_path / "dashboard.log"
+        [str(BIN / "optuna-dashboard"), url, "--port", str(port)],
+        address,
+        tmp_path / "dashboard.log",
     ):
         page.goto(f"{address}/studies/1", timeout=60_000)
         page.wait_for_selector("#graph-pareto-front .points", state="attached", timeout=60_000)
@@ -109,7 +141,7 @@ def test_study_page_shows_metrics_note_and_pareto_front(
         text = page.inner_text("body")
         page.screenshot(path=screenshots / "dashboard-study.png")
         page.goto(f"{address}/studies/1/note", timeout=60_000)
-        page.wait_for_selector("text=How to read it.", timeout=60_000)
+        page.wait_for_selector("text=How to read it", timeout=60_000)
         note = page.inner_text("body")
     assert "Objective X:\naccuracy (%)" in text
     assert "Objective Y:\nlatency (ms)" in text
