@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import sys
 from collections.abc import Sequence
@@ -38,8 +39,6 @@ class Result:
 
 def call(folder: Path, *words: Any) -> Result:
     """Run the command line in this process and a folder."""
-    import io
-
     out, err = io.StringIO(), io.StringIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["optuna-pop", *map(str, words)])
