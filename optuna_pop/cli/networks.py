@@ -26,7 +26,6 @@ class What(StrEnum):
     decoder = "decoder"
 
 
-_KINDS: Final = {What.backbone: BackboneSpace, What.decoder: DecoderSpace}
 _OF_TASK: Final = {"classification": What.backbone, "segmentation": What.decoder}
 
 
@@ -51,11 +50,11 @@ def space_for(what: What | None, name: str | None, backbone: str | None, data: D
     else:
         found = _named(what, name or "demo")
         _check_fit(found, repr(name or "demo"), data)
-    wanted = _KINDS[_OF_TASK[data.task]]
-    if type(found) is not wanted:
+    wanted = _OF_TASK[data.task]
+    if _kind_of(found) != wanted:
         raise DataError(
-            f"data {data.name!r} is for {data.task}, which {_OF_TASK[data.task].value} networks "
-            "learn: search and measure those"
+            f"data {data.name!r} is for {data.task}, which {wanted.value} networks learn: search "
+            "and measure those"
         )
     return found
 
@@ -73,12 +72,16 @@ def _made_for(what: What, backbone: str | None, data: DataSet) -> Networks:
     return DecoderSpace(data.classes, backbone=given, input_shape=data.input_shape)
 
 
+def _kind_of(space: Networks) -> What:
+    return What.backbone if isinstance(space, BackboneSpace) else What.decoder
+
+
 def _named(what: What | None, name: str) -> Networks:
     found = load_space(name)
     bare = isinstance(found, DecoderSpace) and found.backbone is None
     if not isinstance(found, Networks) or bare:
         raise InputError(f"space {name!r} has no networks to train: give one of backbones")
-    if what is not None and not isinstance(found, _KINDS[what]):
+    if what is not None and _kind_of(found) != what:
         raise InputError(f"space {name!r} is none of kind {what.value!r}")
     return found
 

@@ -26,8 +26,7 @@ from tests.trainables.test_training import RECIPE as STRIPES_RECIPE
 from tests.trainables.test_training import Stripes
 
 
-@pytest.mark.parametrize("threads", [1, 2])
-def test_deterministic_mode_gives_the_same_weights_and_ends_with_the_training(threads: int) -> None:
+def test_deterministic_mode_gives_the_same_weights_and_ends_with_the_training() -> None:
     seen: list[bool] = []
 
     def look(*_: object) -> None:
@@ -35,11 +34,11 @@ def test_deterministic_mode_gives_the_same_weights_and_ends_with_the_training(th
 
     how = replace(RECIPE, deterministic=True, auxiliary=0.4)
     before = torch.backends.cudnn.benchmark
-    first = train(BLOCKS, STREETS, how, seed=0, threads=threads, on_epoch=look)
+    first = train(BLOCKS, STREETS, how, seed=0, on_epoch=look)
     assert seen == [True, True]
     assert not torch.are_deterministic_algorithms_enabled()
     assert torch.backends.cudnn.benchmark == before
-    assert same(first, train(BLOCKS, STREETS, how, seed=0, threads=threads))
+    assert same(first, train(BLOCKS, STREETS, how, seed=0))
 
 
 def test_deterministic_mode_ends_with_a_training_that_fails() -> None:
