@@ -32,6 +32,12 @@ SEARCH = ["search", "--space", "space.json", "--table", "latency.json", "--recip
 URL = "sqlite:///study.db"
 
 
+@pytest.fixture(autouse=True)
+def own_mlflow(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Name MLflow's database in full: a process opens each name once, whatever its folder is."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{folder}/mlflow.db")
+
+
 @contextmanager
 def serving(folder: Path, *words: str) -> Iterator[str]:
     """Run the command until the block is left, then end it as Ctrl-C does; give its address."""
