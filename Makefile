@@ -20,11 +20,11 @@ MAKEFLAGS += --no-print-directory
 
 demo: $(VENV)/.all
 	@mkdir -p $(DEMO)
-	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 16 $(STUDY)
-	@cd $(DEMO) && $(POP) search decoder --backbone df1 --data streets $(STREETS) --table decoder.json --trials 5 --storage sqlite:///study.db --study decoder
+	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 16 --artifacts artifacts $(STUDY)
+	@cd $(DEMO) && $(POP) search decoder --backbone df1 --data streets $(STREETS) --table decoder.json --trials 5 --artifacts artifacts --storage sqlite:///study.db --study decoder
 	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY) > boundary.txt
-	@echo "Next: look at $(DEMO)/boundary.png, or at the Pareto front in a browser:" \
-		"$(BIN)/optuna-dashboard sqlite:///$(DEMO)/study.db"
+	@echo "Next: look at $(DEMO)/boundary.png, or at the studies in a browser:" \
+		"$(BIN)/optuna-pop dashboard --storage sqlite:///$(DEMO)/study.db"
 
 venv: $(VENV)/.all
 	@echo "The environment is ready: activate it with 'source $(BIN)/activate', then 'optuna-pop --help'."

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import colorsys
 import io
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from optuna_pop.errors import DataError, needs_extra
 from optuna_pop.trainables.data.base import VOID, DataSet
@@ -38,7 +39,7 @@ def segmentation_picture(network: nn.Module, data: DataSet) -> bytes:
         raise DataError(f"data set {data.name} is for {data.task}: it has no masks to show")
     samples = data.load().held_out
     x, y = samples.take(torch.arange(min(_LOOKED_AT, len(samples))))
-    most = max(range(len(y)), key=lambda at: len(y[at][y[at] != VOID].unique()))
+    most = max(range(len(y)), key=lambda at: len(torch.unique(y[at][y[at] != VOID])))
     x, y = x[most : most + 1], y[most : most + 1]
     with torch.inference_mode():
         found = TASKS[data.task].predict(network(x), y)
@@ -68,7 +69,7 @@ def _photograph(x: Tensor) -> Tensor:
     return shades.expand(3, -1, -1).permute(1, 2, 0)
 
 
-def _side_by_side(panels: dict[str, object]) -> bytes:
+def _side_by_side(panels: Mapping[str, Any]) -> bytes:
     """Put panels beside one another, or one above the other where they are wide."""
     pictures = {name: _sized(Image.fromarray(panel)) for name, panel in panels.items()}
     width, height = next(iter(pictures.values())).size

@@ -68,7 +68,8 @@ class TrialPages:
                 with tempfile.TemporaryDirectory() as folder:
                     drawing = Path(folder, DRAWING)
                     drawing.write_text(network_svg(blocks), encoding="utf-8")
-                    picture = get_artifact_path(trial, self._upload(trial, drawing))
+                    kept = _upload(self._store, trial, drawing)
+                picture = get_artifact_path(trial, kept)
             note = trial_note(architecture, blocks, self._tables, picture=picture)
             dashboard.add_trial_note(trial.study, trial, note)
 
@@ -86,7 +87,7 @@ class TrialPages:
             require_space(self._folder)
             with tempfile.TemporaryDirectory() as folder:
                 for file in self._files(Path(folder), trial, result):
-                    self._upload(trial, file)
+                    _upload(self._store, trial, file)
 
     def _files(self, folder: Path, trial: Trial, result: TrainingResult) -> Iterator[Path]:
         """Write a trained network's files, one after the other."""
@@ -112,7 +113,6 @@ class TrialPages:
             "held_out": result.accuracy,
         }
 
-    def _upload(self, trial: Trial, file: Path) -> str:
-        return upload_artifact(
-            artifact_store=self._store, file_path=str(file), study_or_trial=trial
-        )
+
+def _upload(store: FileSystemArtifactStore, trial: Trial, file: Path) -> str:
+    return upload_artifact(artifact_store=store, file_path=str(file), study_or_trial=trial)
