@@ -74,6 +74,17 @@ class _Posterior:
         self.apart2 = (apart * apart).reshape(-1, self.p)  # (n n, p)
 
     def __call__(self, theta: FloatArray) -> tuple[float, FloatArray]:
+        # A step may lead so far off that the kernel overflows: it is refused, without a warning.
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                value, slope = self._at(theta)
+            except np.linalg.LinAlgError:
+                value = np.inf
+        if not np.isfinite(value):
+            return 1e10, np.zeros_like(theta)
+        return value, slope
+
+    def _at(self, theta: FloatArray) -> tuple[float, FloatArray]:
         n, p = self.n, self.p
         size = np.exp(2.0 * theta[:4])
         noise = float(np.exp(2.0 * theta[-1]))
@@ -84,10 +95,7 @@ class _Posterior:
         full = size[3] * (1.0 + _ROOT5 * r + 5.0 / 3.0 * r2) * decay
         kernel = (1.0 + size[:3] @ self.fixed + full).reshape(n, n)
         kernel[np.diag_indices(n)] += noise + _JITTER
-        try:
-            low = cholesky(kernel, lower=True, check_finite=False)
-        except np.linalg.LinAlgError:
-            return 1e10, np.zeros_like(theta)
+        low = cholesky(kernel, lower=True, check_finite=False)
         inverse = cho_solve((low, True), np.eye(n), check_finite=False)
         weights = inverse @ self.z  # (n,)
         a = (inverse - np.outer(weights, weights)).ravel()  # (n n,)
