@@ -109,7 +109,7 @@ def test_index_finds_exactly_what_exists() -> None:
 
 
 def test_sizes_do_not_break_a_small_space() -> None:
-    options = SelectionOptions(start=2, spread=10, near=5, trained=6, budget=100)
+    options = SelectionOptions(spread=10, near=5, trained=6, budget=100)
     selector, rng = Selector(EnumeratedRegion(GRID, COSTS), options), np.random.default_rng(0)
     trained: list[int] = []
     for _ in range(30):
