@@ -28,6 +28,7 @@ FloatArray: TypeAlias = NDArray[np.float64]
 _ROOT5 = float(np.sqrt(5.0))
 _JITTER = 1e-8
 _FIT_ROWS = 200  # θ is fitted to at most so many observations
+_FARTHEST = 6.0  # θ is sought within so many sd of its prior, where exponentials stay finite
 _MOST_LEVELS = 128  # of one component that the additive part tells apart
 
 
@@ -173,8 +174,14 @@ class GaussianProcess:
         start = posterior.mean
         if len(self.theta) == len(start) and posterior(self.theta)[0] < posterior(start)[0]:
             start = self.theta
+        low, high = (posterior.mean + side * _FARTHEST * posterior.sd for side in (-1.0, 1.0))
         best = minimize(
-            posterior, start, jac=True, method="L-BFGS-B", options={"maxiter": self.steps}
+            posterior,
+            start,
+            jac=True,
+            method="L-BFGS-B",
+            bounds=np.column_stack([low, high]),
+            options={"maxiter": self.steps},
         )
         if not np.isfinite(best.x).all():
             raise SurrogateError("the fit of the kernel failed")
