@@ -250,7 +250,7 @@ class POPSampler(BaseSampler, Generic[A]):
     def expected_gain(self) -> float:
         """Expected gain of the last choice: mean lift of the boundary over log-cost, in accuracy.
 
-        NaN before the first choice by gain: the search begins with the extremes of cost.
+        NaN before the first choice by gain: the search begins with a few spread over cost.
         """
         chooser = self._view.chooser if self._view is not None else None
         if not isinstance(chooser, ByGain) or chooser.last is None:

@@ -90,6 +90,9 @@ class Region(Protocol):
     def spread(self, size: int, rng: np.random.Generator) -> Rows:
         """About ``size`` rows without repeats: half even over place, half uniform; all if few."""
 
+    def between(self, low: float, high: float, size: int, rng: np.random.Generator) -> Rows:
+        """At most ``size`` random rows with low ≤ place ≤ high, maybe none."""
+
     def near(self, rows: Rows, size: int, rng: np.random.Generator) -> Rows:
         """At most ``size`` rows whose vector differs from one of ``rows`` by a small step."""
 
@@ -205,6 +208,13 @@ class EnumeratedRegion:
     @cached_property
     def _sorted_place(self) -> FloatArray:
         return self._place[self._by_place]
+
+    def between(self, low: float, high: float, size: int, rng: np.random.Generator) -> Rows:
+        """At most ``size`` random rows with low ≤ place ≤ high, maybe none."""
+        first, last = np.searchsorted(self._sorted_place, [low, high + 1e-7])
+        if last <= first:
+            return np.empty(0, dtype=np.intp)
+        return self.rows[self._by_place[rng.integers(first, last, size=size)]]
 
     def near(self, rows: Rows, size: int, rng: np.random.Generator) -> Rows:
         """At most ``size`` rows whose vector differs from one of ``rows`` by a small step."""

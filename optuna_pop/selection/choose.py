@@ -2,8 +2,7 @@
 
 The choice is made from what is left (not pruned, trained, running or given up):
 
-1. The cheapest and the dearest architecture: they tell how much accuracy rises with the order, and
-   what is chosen next already follows the number of precedents.
+1. The cheapest and the dearest architecture, then a few spread over log-cost (start design).
 2. A surrogate is fitted to the trained. Running trials count as trained with the accuracy that it
    expects of them (kriging believer), so that parallel workers do not crowd together.
 3. Candidates, at random over cost and around the boundary, are scored by expected gain; the
@@ -40,20 +39,19 @@ Rows: TypeAlias = NDArray[np.intp]
 Order: TypeAlias = Callable[[Rows], tuple[BoolArray, FloatArray, FloatArray]]
 
 
-_TIE = 1e-6  # scores that differ relatively by less differ by rounding only
-
-
 @dataclass(frozen=True)
 class SelectionOptions:
     """Sizes that trade time for quality; none needs to be set for a table.
 
     Attributes:
+        start: Architectures spread over log-cost after the two extremes.
         spread: Candidates drawn over cost.
         near: Candidates drawn around the boundary.
         trained: The surrogate is conditioned on at most so many trained architectures.
         budget: Candidates times trained architectures that are worth scoring at once.
     """
 
+    start: int = 6
     spread: int = 1500
     near: int = 1000
     trained: int = 320
@@ -137,7 +135,7 @@ class Selector:
         """
         pending = np.setdiff1d(np.asarray(taken, dtype=np.intp), trained.rows)
         used = np.concatenate([trained.rows, pending])
-        started = self._start(used, order)
+        started = self._start(used, rng, order)
         if started is not None:
             return Choice(started, float("nan"), "start")
         try:
@@ -153,11 +151,25 @@ class Selector:
         left, lo, hi = order(rows)
         return rows[left], lo[left], hi[left]
 
-    def _start(self, used: Rows, order: Order | None) -> int | None:
-        """The extremes, as far as they are left."""
-        for row in self.region.extremes:
+    # --- the first few -----------------------------------------------------------------------
+
+    def _start(self, used: Rows, rng: np.random.Generator, order: Order | None) -> int | None:
+        if len(used) >= self.options.start + 2:
+            return None
+        extremes = self.region.extremes
+        for row in extremes:
             if row not in used and len(self._left(np.array([row]), used, order)[0]):
                 return int(row)
+        middle = (np.arange(self.options.start) + 0.5) / self.options.start
+        width = 0.5 / self.options.start
+        have = self.region.places(np.setdiff1d(used, extremes))
+        for centre in middle[np.argsort(np.abs(middle - 0.5), kind="stable")[::-1]]:
+            if (np.abs(have - centre) <= width).any():
+                continue
+            rows = self.region.between(centre - width, centre + width, 64, rng)
+            rows = self._left(rows, used, order)[0]
+            if len(rows):
+                return int(rows[0])
         return None
 
     # --- by expected gain --------------------------------------------------------------------
@@ -181,8 +193,7 @@ class Selector:
         score = gain
         if gain.max() <= 1e-12 * float(np.ptp(trained.accuracy)):  # hopeless: the least unlikely
             score = (belief - area.at(cost)) / sd
-        highest = float(score.max())
-        best = int(rng.choice(np.flatnonzero(score >= highest - _TIE * abs(highest))))
+        best = int(rng.choice(np.flatnonzero(score == score.max())))
         return Choice(int(found.rows[best]), float(gain[best]), "gain")
 
     def _condition(self, trained: Known, pending: Rows) -> tuple[Rows, FloatArray, FloatArray]:

@@ -3,8 +3,6 @@
 Notation:
     n, m, d, k   trained architectures, queried ones, components of a vector, cost columns
     w            warped accuracy, see ``warping``                                     (n,)
-    sd           of a belief, times 1 + 5 / n: the kernel's parameters are one fit of few
-                 observations and make it too sure of itself
 
 The process is not told that accuracy and cost rise with the order: bounds from the order are
 applied to the belief afterwards (``optuna_pop.selection.gain``).
@@ -24,8 +22,6 @@ from optuna_pop.selection.warping import Warp
 
 FloatArray: TypeAlias = NDArray[np.float64]
 Vectors: TypeAlias = NDArray[np.integer[Any]]
-
-_UNSURE = 5.0
 
 
 class Surrogate:
@@ -70,8 +66,7 @@ class Surrogate:
 
     def predict(self, vectors: Vectors, costs: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Belief of w: mean (m,) and sd (m,) for vectors (m, d) and costs (m, k)."""
-        mean, sd = self.process.predict(self.scaling.inputs(vectors, costs))
-        return mean, (1.0 + _UNSURE / len(self.trained_mean)) * sd
+        return self.process.predict(self.scaling.inputs(vectors, costs))
 
 
 @dataclass

@@ -143,6 +143,14 @@ class DrawnRegion:
         even = self._within(edges[:-1], edges[1:], rng)
         return np.unique(np.concatenate([self.draw(half, rng), even]))
 
+    def between(self, low: float, high: float, size: int, rng: np.random.Generator) -> Rows:
+        """At most ``size`` random rows with low ≤ place ≤ high, maybe none."""
+        if self._draws is not None:
+            return self._within(np.full(size, low), np.full(size, high), rng)
+        found = self.draw(_SAMPLE, rng)
+        place = self.places(found)
+        return found[(place >= low) & (place <= high)][:size]
+
     def _within(self, low: FloatArray, high: FloatArray, rng: np.random.Generator) -> Rows:
         """Rows between places (m,), those that exist."""
         assert self._draws is not None

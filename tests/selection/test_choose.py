@@ -38,11 +38,11 @@ def search(accuracy: np.ndarray, budget: int, seed: int = 0) -> list[int]:
     return trained
 
 
-def gap(trained: list[int], truth: np.ndarray = TRUTH) -> float:
+def gap(trained: list[int]) -> float:
     at = np.geomspace(COSTS.min(), COSTS.max(), 100)
 
     def f(rows: np.ndarray) -> np.ndarray:
-        reached = np.where(COSTS[rows] <= at, truth[rows][:, None], truth.min())
+        reached = np.where(COSTS[rows] <= at, TRUTH[rows][:, None], TRUTH.min())
         return np.asarray(reached.max(axis=0))
 
     return float((f(np.arange(len(GRID))) - f(np.array(trained))).mean())
@@ -109,7 +109,7 @@ def test_index_finds_exactly_what_exists() -> None:
 
 
 def test_sizes_do_not_break_a_small_space() -> None:
-    options = SelectionOptions(spread=10, near=5, trained=6, budget=100)
+    options = SelectionOptions(start=2, spread=10, near=5, trained=6, budget=100)
     selector, rng = Selector(EnumeratedRegion(GRID, COSTS), options), np.random.default_rng(0)
     trained: list[int] = []
     for _ in range(30):
@@ -192,12 +192,3 @@ def test_search_stops_when_little_is_left_to_gain() -> None:
     assert gap([SPACE.row(SPACE.from_params(t.params)) for t in study.trials]) < 1.0
     with pytest.raises(InputError, match="-1"):
         StopWhenGainBelow(sampler, -1)
-
-
-def test_first_choices_follow_the_number_of_precedents() -> None:
-    even = 95.0 - 60.0 * np.exp(-np.log1p(GRID).sum(axis=1) / 4.0)
-    by_gain = np.mean([gap(search(even, 8, seed), even) for seed in range(3)])
-    at_random = np.mean(
-        [gap(np.random.default_rng(s).permutation(len(GRID))[:8].tolist(), even) for s in range(20)]
-    )
-    assert by_gain < 0.5 * at_random

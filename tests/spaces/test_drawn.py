@@ -62,10 +62,13 @@ def test_region_as_if_it_were_listed(unlisted: None, *, counted: bool, limited: 
         region.draw(300, rng),
         region.spread(300, rng),
         region.near(region.draw(20, rng), 50, rng),
+        region.between(0.2, 0.4, 40, rng),
         region.extremes,
     ):
         assert len(found)
         assert listed.inside(found).all()
+    place = region.places(region.between(0.2, 0.4, 40, rng))
+    assert ((place >= 0.2 - 1e-6) & (place <= 0.4 + 1e-6)).all()
     drawn = np.bincount(region.draw(40_000, rng), minlength=len(SMALL))[listed.rows]
     expected = 40_000 / listed.size
     # Mean n - 1, sd sqrt(2 (n - 1)): beyond 5 sd hardly ever.
