@@ -50,7 +50,8 @@ def bound(upper: Staircase, before: Sequence[Trained], drawn: Sequence[Trained])
     costs, accuracies = points_of(drawn).T
     edges, weights = grid(costs)
     level = np.maximum(upper(edges), Staircase.of(*points_of(before).T)(edges))
-    return float(weights @ np.maximum(level, accuracies.min()))
+    # Not by @, which warns of infinite levels.
+    return float((weights * np.maximum(level, accuracies.min())).sum())
 
 
 def grid(costs: FloatArray) -> tuple[FloatArray, FloatArray]:
