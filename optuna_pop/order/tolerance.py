@@ -4,11 +4,12 @@ Notation:
     x ≺ y     x is a precedent of y: vector(x) ≤ vector(y) in every component, and they differ
     e         Acc(x) - Acc(y) over the comparable pairs x ≺ y; e > 0 contradicts the order
     σ         sd of the noise in one accuracy
-    τ         tolerance = 2 σ
+    τ         tolerance = 4 σ
 
 Were contradictions noise around equal accuracies, e would be half of N(0, 2 σ²), whose mean square
-is 2 σ²; as truly better y make positive e rarer and smaller, the estimate is on the small side for
-one pair and is evened out by the factor 2. Without any contradiction the closest pair bounds σ.
+is 2 σ². Pruning compares the least of several noisy accuracies, of those that succeed, with the
+highest of several, of those as fast: each extreme lies about 2 σ off. Without any contradiction the
+closest pair bounds σ.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ import numpy as np
 from optuna_pop.order.boundary import FloatArray
 from optuna_pop.order.relation import Vectors, comparable_pairs
 
-_FACTOR = 2.0
+_FACTOR = 4.0
 _FEW_PAIRS = 10  # with fewer comparable pairs nothing is pruned
 _MOST_ROWS = 500  # pairs are taken among the latest so many
 _SHARE = 0.2  # of all difference that may contradict the order

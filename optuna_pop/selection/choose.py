@@ -2,7 +2,9 @@
 
 The choice is made from what is left (not pruned, trained, running or given up):
 
-1. The cheapest and the dearest architecture, then a few spread over log-cost (start design).
+1. The cheapest and the dearest architecture, then a few spread over log-cost, each the one with
+   about the most precedents of some (start design): accuracy follows their number (the paper's
+   Figure 8b).
 2. A surrogate is fitted to the trained. Running trials count as trained with the accuracy that it
    expects of them (kriging believer), so that parallel workers do not crowd together.
 3. Candidates, at random over cost and around the boundary, are scored by expected gain; the
@@ -169,8 +171,13 @@ class Selector:
             rows = self.region.between(centre - width, centre + width, 64, rng)
             rows = self._left(rows, used, order)[0]
             if len(rows):
-                return int(rows[0])
+                return int(rows[self._precedents(rows).argmax()])
         return None
+
+    def _precedents(self, rows: Rows) -> FloatArray:
+        """Log of the number of precedents, about and up to a constant, shape (m,)."""
+        levels = self.scaling.levels(self.region.take(rows).vectors)
+        return np.asarray((levels * self.scaling.log_range).sum(axis=1))
 
     # --- by expected gain --------------------------------------------------------------------
 

@@ -62,6 +62,17 @@ def test_never_repeats_and_begins_with_the_extremes() -> None:
     assert {int(COSTS.argmin()), int(COSTS.argmax())} == set(trained[:2])
 
 
+def test_the_first_few_are_spread_over_cost_and_have_many_precedents() -> None:
+    trained = search(TRUTH, 8)[2:]
+    place = np.log(COSTS[:, 0] / COSTS.min()) / np.log(COSTS.max() / COSTS.min())
+    middle = (np.arange(6) + 0.5) / 6
+    assert np.sort(place[trained]) == pytest.approx(middle, abs=0.5 / 6 + 1e-9)
+    for row in trained:
+        alike = np.flatnonzero(np.abs(place - place[row]) < 1e-9)
+        precedents = [(GRID[other] >= GRID).all(axis=1).sum() for other in alike]
+        assert (GRID[row] >= GRID).all(axis=1).sum() >= np.quantile(precedents, 0.8)
+
+
 @pytest.mark.parametrize("scale", [0.01, 1.0], ids=["fractions", "percentages"])
 def test_unit_of_accuracy_does_not_matter(scale: float) -> None:
     assert search(TRUTH * scale, 20) == search(TRUTH, 20)
