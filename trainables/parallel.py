@@ -178,8 +178,7 @@ def _check(team: ProcessContext) -> None:
     for rank, process in enumerate(team.processes):
         # Looked at first, as its death makes the others fail, too.
         if process.exitcode is not None and process.exitcode < 0:
-            name = signal.Signals(-process.exitcode).name
-            raise RuntimeError(f"training process {rank} of {size} was ended by {name}")
+            raise RuntimeError(f"training process {rank} of {size} {_ended(process.exitcode)}")
     try:
         ended = team.join(timeout=0)
     except ProcessRaisedException as error:
@@ -191,10 +190,17 @@ def _check(team: ProcessContext) -> None:
         raise RuntimeError(f"{where}: {words}") from error
     except ProcessExitedException as error:
         raise RuntimeError(
-            f"training process {error.error_index} of {size} ended with status {error.exit_code}"
+            f"training process {error.error_index} of {size} {_ended(error.exit_code)}"
         ) from error
     if ended:
         raise RuntimeError(f"the {size} training processes ended without a result")
+
+
+def _ended(status: int) -> str:
+    """Say how a process ended."""
+    if status < 0:
+        return f"was ended by {signal.Signals(-status).name}"
+    return f"ended with status {status}"
 
 
 def _work(rank: int, size: int, meeting: str, job: _Job, parent: Connection) -> None:

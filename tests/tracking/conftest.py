@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -33,7 +34,10 @@ def free_port() -> int:
 @contextmanager
 def serving(command: list[str], health: str, log: Path) -> Iterator[None]:
     """Run a server in a process group of its own until the block is left."""
-    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    environment = os.environ | {
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "PATH": os.pathsep.join([str(BIN), os.environ["PATH"]]),  # MLflow calls others by name
+    }
     with log.open("wb") as output:
         process = subprocess.Popen(
             command, stdout=output, stderr=output, env=environment, start_new_session=True
@@ -46,7 +50,8 @@ def serving(command: list[str], health: str, log: Path) -> Iterator[None]:
                 time.sleep(0.1)
             yield
         finally:
-            os.killpg(process.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # ended by itself
+                os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
 
