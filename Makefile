@@ -23,7 +23,8 @@ demo: $(VENV)/.all
 	@cd $(DEMO) && $(POP) search --space demo --data digits --table latency.json --trials 16 --artifacts artifacts $(STUDY)
 	@cd $(DEMO) && $(POP) search decoder --backbone df1 --data streets $(STREETS) --table decoder.json --trials 5 --artifacts artifacts --storage sqlite:///study.db --study decoder
 	@cd $(DEMO) && $(POP) boundary --csv boundary.csv --png boundary.png $(STUDY) > boundary.txt
-	@echo "Next: look at $(DEMO)/boundary.png, or at the studies in a browser:" \
+	@cd $(DEMO) && $(POP) report $(STUDY) --out report.html
+	@echo "Next: open $(DEMO)/report.html, or the studies in a browser:" \
 		"$(BIN)/optuna-pop dashboard --storage sqlite:///$(DEMO)/study.db"
 
 venv: $(VENV)/.all
