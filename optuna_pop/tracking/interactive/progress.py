@@ -29,7 +29,6 @@ with needs_extra("report"):
 
 _FEWEST = 2
 _TRAININGS = "trainings completed"
-_BOUNDED = " Dashed: what the order still left possible."
 
 
 def improvement(findings: Findings, cost: int = 0) -> go.Figure:
@@ -86,8 +85,7 @@ def improvement(findings: Findings, cost: int = 0) -> go.Figure:
     return dress(
         figure,
         f"{int(raised.sum())} of {len(drawn)} trainings raised the boundary, the last was {last}",
-        f"The second half of the trainings added {height[-1] - half:.3g} to its mean accuracy."
-        + (_BOUNDED if bounds else ""),
+        f"The second half of the trainings added {height[-1] - half:.3g} to its mean accuracy.",
     )
 
 
