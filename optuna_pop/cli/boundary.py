@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 from typing import Annotated
 
@@ -112,17 +112,17 @@ def say_best_under(findings: Findings, budget: list[float]) -> None:
     """
     choice = findings.best_under(*budget)
     within = " and ".join(
-        f"{limit:g} {_unit(cost)}" for limit, cost in zip(budget, findings.cost_names, strict=False)
+        f"{limit:g}{_split(cost)[1]}"
+        for limit, cost in zip(budget, findings.cost_names, strict=False)
     )
     text = f"Best within {within}: {_words(findings, choice)}."
-    if choice.bound is not None and isfinite(choice.tolerance):
-        text += (
-            f" By the order nothing untrained within it exceeds {choice.bound:.2f}."
-            if isfinite(choice.bound)
-            else " The order does not bound what is untrained within it yet."
-            if choice.bound > 0
-            else " Nothing within it is untrained."
-        )
+    if choice.bound is not None:
+        if choice.bound == -inf:
+            text += " Nothing within it is untrained."
+        elif isfinite(choice.bound) and isfinite(choice.tolerance):
+            text += f" By the order nothing untrained within it exceeds {choice.bound:.2f}."
+        else:
+            text += " The order does not bound yet what is untrained within it."
     console().print(text)
 
 
@@ -133,30 +133,34 @@ def say_fastest_above(findings: Findings, accuracy: float) -> None:
         StudyError: if nothing trained is so accurate.
     """
     choice = findings.fastest_above(accuracy)
-    text = f"Fastest with {accuracy:g} or more: {_words(findings, choice)}."
-    if choice.bound is not None and isfinite(choice.tolerance):
-        unit = _unit(findings.cost_names[0])
-        text += (
-            f" By the order nothing untrained reaches that in less than {choice.bound:.4f} {unit}."
-            if isfinite(choice.bound)
-            else " By the order nothing untrained reaches that."
-        )
+    name, unit = _split(findings.accuracy_name)
+    text = f"Fastest with {name} of {accuracy:g}{unit} or more: {_words(findings, choice)}."
+    if choice.bound is not None:
+        if not isfinite(choice.tolerance):
+            text += " The order does not say yet what untrained ones can reach."
+        elif isfinite(choice.bound):
+            text += (
+                f" By the order nothing untrained reaches that in less than {choice.bound:.4f}"
+                f"{_split(findings.cost_names[0])[1]}."
+            )
+        else:
+            text += " By the order nothing untrained reaches that."
     console().print(text)
 
 
 def _words(findings: Findings, choice: Choice) -> str:
+    name, unit = _split(findings.accuracy_name)
     costs = zip(choice.costs, findings.cost_names, strict=True)
     return (
-        f"trial {choice.number}, {choice.architecture}, with {choice.accuracy:.2f} "
-        f"{findings.accuracy_name} at "
-        + ", ".join(f"{cost:.4f} {_unit(name)}" for cost, name in costs)
+        f"trial {choice.number}, {choice.architecture}, with {name} {choice.accuracy:.2f}{unit} at "
+        + ", ".join(f"{cost:.4f}{_split(name)[1]}" for cost, name in costs)
     )
 
 
-def _unit(cost_name: str) -> str:
-    """``ms`` of ``latency (ms)``; the whole name where it has no unit."""
-    name, opening, unit = cost_name.rpartition("(")
-    return unit.rstrip(")") if opening and name else cost_name
+def _split(named: str) -> tuple[str, str]:
+    """``("latency", " ms")`` of ``latency (ms)``; no unit where the name has none."""
+    name, opening, unit = named.rpartition(" (")
+    return (name, f" {unit.rstrip(')')}") if opening else (named, "")
 
 
 def _numbered(path: Path, at: int) -> Path:

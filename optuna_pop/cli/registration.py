@@ -233,7 +233,8 @@ def _say_how_to_load(
 ) -> None:
     aliases = [alias for one in wanted for alias in one.aliases]
     version = versions[wanted[0].entry.number]
-    model = f"models:/{registry.name}" + (f"@{aliases[0]}" if aliases else f"/{version}")
+    alias = "knee" if "knee" in aliases else next(iter(aliases), None)
+    model = f"models:/{registry.name}" + (f"/{version}" if alias is None else f"@{alias}")
     console().print(
         f"Next: export MLFLOW_TRACKING_URI={shown(registry.uri)}, then "
         f'mlflow.pyfunc.load_model("{model}").predict(image), or\n'

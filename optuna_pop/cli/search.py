@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -240,7 +241,8 @@ def command(
     page.complete()
     running.say_what_others_do(opened, trials)
     boundary.report(identity.findings_of(opened))
-    console().print(f"Next: {dashboard_command(storage_url)}  (study {study!r} in the browser)")
+    named = f"--study {shlex.quote(study)}"
+    console().print(f"Next: {dashboard_command(storage_url)} {named}  (in the browser)")
 
 
 def _train(

@@ -119,6 +119,7 @@ def test_search_tracks_resumes_and_shows(folder: Path, run: Run) -> None:
     code, out, _ = run("boundary", "--storage", URL, *files, "--budget-ms", 1e9)
     assert code == 0
     assert "Best within 1e+09 ms: trial" in out
+    assert "The order does not bound yet what is untrained within it." in out, "three trainings"
     assert (folder / "c.png").read_bytes().startswith(b"\x89PNG")
     assert "comparable pairs" in out
     with (folder / "b.csv").open() as file:
