@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Names of files, and writing a file whole or not at all."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def _sync_folder(folder: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def numbered(path: Path, at: int) -> Path:
+    """Name the file of one of several costs, from 0: ``b.png``, ``b-2.png``, ..."""
+    return path if at == 0 else path.with_stem(f"{path.stem}-{at + 1}")

@@ -13,11 +13,12 @@ from rich.table import Table
 from optuna_pop.cli.options import DEFAULT_STORAGE, StorageOption, console
 from optuna_pop.experiment import identity
 from optuna_pop.experiment.storage import load_study
+from optuna_pop.files import numbered
 from optuna_pop.findings import Choice, Findings
 from optuna_pop.tracking import study_figures
 from optuna_pop.tracking.figures import save_figure
 from optuna_pop.tracking.tables import write_csv
-from optuna_pop.tracking.words import certificate_words
+from optuna_pop.tracking.words import certificate_words, split_unit
 
 EXAMPLE = (
     "**Example:** optuna-pop boundary --storage sqlite:///study.db --study demo "
@@ -69,11 +70,11 @@ def command(
         console().print(f"Wrote {csv}")
     for at in range(len(findings.cost_names)):  # a figure for each cost
         if png:
-            _save(study_figures.boundary(findings, at), _numbered(png, at))
+            _save(study_figures.boundary(findings, at), numbered(png, at))
         if certificate:
-            _save(study_figures.certificate(findings, at), _numbered(certificate, at))
+            _save(study_figures.certificate(findings, at), numbered(certificate, at))
         if pairs:
-            _save(study_figures.pairs(findings, at), _numbered(pairs, at))
+            _save(study_figures.pairs(findings, at), numbered(pairs, at))
     if precedents:
         _save(study_figures.precedents(findings), precedents)
 
@@ -112,8 +113,7 @@ def say_best_under(findings: Findings, budget: list[float]) -> None:
     """
     choice = findings.best_under(*budget)
     within = " and ".join(
-        f"{limit:g}{_split(cost)[1]}"
-        for limit, cost in zip(budget, findings.cost_names, strict=False)
+        _after(f"{limit:g}", cost) for limit, cost in zip(budget, findings.cost_names, strict=False)
     )
     text = f"Best within {within}: {_words(findings, choice)}."
     if choice.bound is not None:
@@ -133,38 +133,34 @@ def say_fastest_above(findings: Findings, accuracy: float) -> None:
         StudyError: if nothing trained is so accurate.
     """
     choice = findings.fastest_above(accuracy)
-    name, unit = _split(findings.accuracy_name)
-    text = f"Fastest with {name} of {accuracy:g}{unit} or more: {_words(findings, choice)}."
+    name = findings.accuracy_name
+    least = _after(f"{accuracy:g}", name)
+    text = f"Fastest with {split_unit(name)[0]} of {least} or more: {_words(findings, choice)}."
     if choice.bound is not None:
         if not isfinite(choice.tolerance):
             text += " The order does not say yet what untrained ones can reach."
         elif isfinite(choice.bound):
-            text += (
-                f" By the order nothing untrained reaches that in less than {choice.bound:.4f}"
-                f"{_split(findings.cost_names[0])[1]}."
-            )
+            bound = _after(f"{choice.bound:.4f}", findings.cost_names[0])
+            text += f" By the order nothing untrained reaches that in less than {bound}."
         else:
             text += " By the order nothing untrained reaches that."
     console().print(text)
 
 
 def _words(findings: Findings, choice: Choice) -> str:
-    name, unit = _split(findings.accuracy_name)
+    name = findings.accuracy_name
+    accuracy = _after(f"{choice.accuracy:.2f}", name)
     costs = zip(choice.costs, findings.cost_names, strict=True)
+    at = ", ".join(_after(f"{cost:.4f}", named) for cost, named in costs)
     return (
-        f"trial {choice.number}, {choice.architecture}, with {name} {choice.accuracy:.2f}{unit} at "
-        + ", ".join(f"{cost:.4f}{_split(name)[1]}" for cost, name in costs)
+        f"trial {choice.number}, {choice.architecture}, with {split_unit(name)[0]} {accuracy} "
+        f"at {at}"
     )
 
 
-def _split(named: str) -> tuple[str, str]:
-    """``("latency", " ms")`` of ``latency (ms)``; no unit where the name has none."""
-    name, opening, unit = named.rpartition(" (")
-    return (name, f" {unit.rstrip(')')}") if opening else (named, "")
-
-
-def _numbered(path: Path, at: int) -> Path:
-    return path if at == 0 else path.with_stem(f"{path.stem}-{at + 1}")
+def _after(number: str, named: str) -> str:
+    """Write a number with the unit of its name, if that has one."""
+    return f"{number} {split_unit(named)[1]}".rstrip()
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -13,7 +13,7 @@ from optuna.study import Study
 
 from optuna_pop.errors import OptunaPopError
 from optuna_pop.experiment import identity
-from optuna_pop.files import write_whole
+from optuna_pop.files import numbered, write_whole
 from optuna_pop.findings import Findings
 from optuna_pop.tracking.tables import write_csv
 
@@ -49,7 +49,7 @@ def write_files(study: Study, folder: Path) -> None:
         _logger.info("optuna-pop: nothing to show of what was found: %s", error)
         return
     for at, table in enumerate(findings.tables):
-        table.save(_numbered(folder, "latency.json", at))
+        table.save(numbered(folder / "latency.json", at))
     write_csv(folder / "boundary.csv", findings.trained)
     _draw_all(findings, folder)
 
@@ -64,7 +64,7 @@ def _draw_all(findings: Findings, folder: Path) -> None:
 
     def draw(name: str, at: int, figure: Callable[[], Figure]) -> None:
         try:
-            save_figure(figure(), _numbered(folder, name, at))
+            save_figure(figure(), numbered(folder / name, at))
         except OptunaPopError as error:  # too few trainings, say
             _logger.info("optuna-pop: %s is left out: %s", name, error)
         except Exception:  # whatever it is, it is worth less than the trainings
@@ -79,8 +79,3 @@ def _draw_all(findings: Findings, folder: Path) -> None:
         for name, figure in by_cost.items():
             draw(name, at, partial(figure, findings, at))
     draw("precedents.png", 0, partial(study_figures.precedents, findings))
-
-
-def _numbered(folder: Path, name: str, at: int) -> Path:
-    path = folder / name
-    return path if at == 0 else path.with_stem(f"{path.stem}-{at + 1}")

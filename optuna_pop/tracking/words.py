@@ -19,3 +19,9 @@ def certificate_words(proof: Certificate) -> str:
             f"than the tolerance ({proof.tolerance:.3g} points)"
         )
     return text + "."
+
+
+def split_unit(named: str) -> tuple[str, str]:
+    """``("latency", "ms")`` of ``latency (ms)``; no unit where the name has none."""
+    name, opening, unit = named.rpartition(" (")
+    return (name, unit.removesuffix(")")) if opening else (named, "")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from optuna_pop.errors import StudyError
 from optuna_pop.findings import Choice, Findings
 from optuna_pop.tracking.report.tables import price, score
+from optuna_pop.tracking.words import split_unit
 
 
 @dataclass(frozen=True)
@@ -74,5 +75,5 @@ def _bound(choice: Choice, accuracy_name: str) -> str:
 
 def _with_unit(number: str, name: str) -> str:
     """``latency 5 ms`` for ``latency (ms)``; ``energy: 5`` where a name has no unit."""
-    what, opening, unit = name.rpartition(" (")
-    return f"{what} {number} {unit.removesuffix(')')}" if opening else f"{name}: {number}"
+    what, unit = split_unit(name)
+    return f"{what} {number} {unit}" if unit else f"{name}: {number}"
